@@ -1,0 +1,1 @@
+"""What we hold and what is missing: pure values and the two functions over them."""

@@ -1,0 +1,227 @@
+"""Which targets and stops should rest for what is held, and the one change that brings them nearer.
+
+Wanted is computed from the fills alone: one leg per target of the terms, each with its share of what was
+entered less what it has filled, all legs together exactly what is held; prices from the average, rounded
+towards the promise. What rests is compared leg by leg. With a stop, target and stop of a leg are placed as an
+OCO pair, so that two orders that reduce the position can never both fill, whether we run or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from justtrades.positions import book
+from justtrades.positions.limits import Limits
+from justtrades.positions.model import (
+    Action,
+    ClientOrderId,
+    Lane,
+    Order,
+    OrderType,
+    Purpose,
+    Status,
+    Stop,
+    Target,
+    TargetUpdate,
+)
+from justtrades.positions.prices import Exit, Rounding, price_at, round_to_tick
+from justtrades.positions.sizing import split
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One part of the position and where it shall end: quantity in contracts, prices in points."""
+
+    index: int
+    quantity: int
+    target: Decimal | None
+    stop: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    leg: Leg
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    order: Order
+    quantity: int
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    order: Order
+
+
+Step = Place | Change | Remove
+
+
+def coverable(lane: Lane) -> int:
+    """What of ours an exit may cover: never more than the broker holds, when something foreign offsets it."""
+    standing = book.standing(lane)
+    if standing.held * standing.foreign >= 0:
+        return standing.held
+    total = standing.held + standing.foreign
+    return total if total * standing.held > 0 else 0
+
+
+def wanted(lane: Lane) -> tuple[Leg, ...]:
+    """The legs that should rest now; none when flat, on the wrong side, or while the position is being closed."""
+    trade, quantity = lane.trade, abs(coverable(lane))
+    average = book.average_price(lane)
+    if trade is None or average is None or quantity == 0 or book.held(lane) * trade.side.sign < 0:
+        return ()
+    if any(job.exiting for job in lane.jobs):
+        return ()
+    targets = trade.terms.targets or ((None,) if trade.terms.stop else ())
+    stop = _price(lane, trade.terms.stop, average, Exit.STOP)
+    legs = zip(targets, _shares(lane, targets, quantity), strict=True)
+    priced = (Leg(i, n, _price(lane, target, average, Exit.TARGET), stop) for i, (target, n) in enumerate(legs) if n)
+    return tuple(priced)
+
+
+def _shares(lane: Lane, targets: tuple[Target | None, ...], quantity: int) -> tuple[int, ...]:
+    """Each leg's share of what was entered less what it filled; trimmed or topped up at the end to fit."""
+    if not targets:
+        return ()
+    percents = tuple(t.percent if t else Decimal(100) for t in targets)
+    planned = split(max(book.entered(lane), quantity), percents)
+    done = [_leg_filled(lane, index) for index in range(len(targets))]
+    left = [max(0, plan - gone) for plan, gone in zip(planned, done, strict=True)]
+    left[-1] += max(0, quantity - sum(left))
+    for index in reversed(range(len(left))):
+        left[index] -= min(left[index], max(0, sum(left) - quantity))
+    return tuple(left)
+
+
+def _leg_filled(lane: Lane, index: int) -> int:
+    return sum(book.filled(lane, o) for o in lane.orders if o.purpose.rests and o.leg == index)
+
+
+def _price(lane: Lane, rule: Target | Stop | None, average: Decimal, kind: Exit) -> Decimal | None:
+    if rule is None or lane.trade is None:
+        return None
+    tick, sign = lane.contract.tick_size, lane.trade.side.sign
+    if rule.price is not None:
+        return round_to_tick(rule.price, tick, Rounding.UP if sign > 0 else Rounding.DOWN)
+    if rule.distance is None:
+        return None
+    return price_at(average, sign, rule.distance, tick, lane.contract.point_value, kind)
+
+
+def protected(lane: Lane) -> bool:
+    """Every leg wanted rests at the broker, whole and at its price; trivially true when none is wanted."""
+    return all(_leg_stands(lane, leg) for leg in wanted(lane))
+
+
+def _leg_stands(lane: Lane, leg: Leg) -> bool:
+    pairs = ((Purpose.TARGET, leg.target), (Purpose.STOP, leg.stop))
+    return all(_stands(lane, leg, purpose, price) for purpose, price in pairs if price is not None)
+
+
+def _stands(lane: Lane, leg: Leg, purpose: Purpose, price: Decimal) -> bool:
+    live = _resting(lane, leg.index, purpose)
+    return len(live) == 1 and live[0].status.at_broker and _fits(lane, live[0], leg, price)
+
+
+def _fits(lane: Lane, order: Order, leg: Leg, price: Decimal) -> bool:
+    return order.price == price and order.quantity - book.filled(lane, order) == leg.quantity
+
+
+def _resting(lane: Lane, index: int, purpose: Purpose) -> list[Order]:
+    return [o for o in book.resting(lane) if o.leg == index and o.purpose is purpose]
+
+
+# ── the next change ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def next_step(lane: Lane, now: datetime, limits: Limits) -> Step | None:
+    """The one change that brings what rests nearer to what is wanted, or None."""
+    if any(o.purpose.rests and not book.settled(lane, o) and o.status.ended for o in lane.orders):
+        return None  # an exit ended and its fills are not all here: what is held is about to change
+    legs = wanted(lane)
+    surplus = _surplus(lane, legs, now, limits)
+    if surplus is not None:
+        return surplus
+    return next((step for leg in legs if (step := _leg_step(lane, leg, limits)) is not None), None)
+
+
+def _surplus(lane: Lane, legs: tuple[Leg, ...], now: datetime, limits: Limits) -> Remove | None:
+    """An exit no leg wants: of a leg that is gone, of a price that is gone, or one too many."""
+    prices = {(leg.index, p): price for leg in legs for p, price in _prices(leg)}
+    seen: set[tuple[int, Purpose]] = set()
+    for order in book.resting(lane):
+        key = (order.leg, order.purpose)
+        unwanted = prices.get(key) is None or key in seen
+        if unwanted and _removable(order, limits) and not _leaves_by_itself(lane, order, now, limits):
+            return Remove(order)
+        seen.add(key)
+    return None
+
+
+def _prices(leg: Leg) -> tuple[tuple[Purpose, Decimal | None], ...]:
+    return ((Purpose.TARGET, leg.target), (Purpose.STOP, leg.stop))
+
+
+def _removable(order: Order, limits: Limits) -> bool:
+    return order.status.at_broker and order.broker_id is not None and order.cancel_asked < limits.cancels
+
+
+def sibling_of(lane: Lane, order: Order) -> Order | None:
+    return next((o for o in lane.orders if o.id == order.oco), None)
+
+
+def _leaves_by_itself(lane: Lane, order: Order, now: datetime, limits: Limits) -> bool:
+    """Its OCO sibling ended a moment ago: the broker cancels this one."""
+    sibling = sibling_of(lane, order)
+    ended = sibling.ended_at if sibling is not None else None
+    return ended is not None and now < ended + limits.sibling_grace
+
+
+def _leg_step(lane: Lane, leg: Leg, limits: Limits) -> Step | None:
+    wants = [(purpose, price) for purpose, price in _prices(leg) if price is not None]
+    have = {purpose: _resting(lane, leg.index, purpose) for purpose, _ in wants}
+    if not any(have.values()):
+        return Place(leg)
+    if not all(have.values()):  # one half of a pair is gone: both are placed anew, never two that can both fill
+        lone = next(orders[0] for orders in have.values() if orders)
+        return Remove(lone) if _removable(lone, limits) else None
+    return next((s for p, price in wants if (s := _mend(lane, leg, have[p][0], price, limits)) is not None), None)
+
+
+def _mend(lane: Lane, leg: Leg, order: Order, price: Decimal, limits: Limits) -> Step | None:
+    if _fits(lane, order, leg, price) or order.broker_id is None or not order.status.at_broker:
+        return None
+    replace_it = lane.trade is not None and lane.trade.terms.target_update is TargetUpdate.REPLACE
+    if replace_it or order.modify_refused >= 2:
+        return Remove(order) if _removable(order, limits) else None
+    return Change(order, leg.quantity + book.filled(lane, order), price)
+
+
+def orders_of(lane: Lane, leg: Leg, ids: tuple[str, str], now: datetime) -> tuple[Order, Order | None]:
+    """The order, or OCO pair, that protects a leg."""
+    made = [
+        _order(lane, leg, purpose, price, client_id, now)
+        for (purpose, price), client_id in zip(_prices(leg), ids, strict=True)
+        if price is not None
+    ]
+    return made[0], made[1] if len(made) > 1 else None
+
+
+def _order(lane: Lane, leg: Leg, purpose: Purpose, price: Decimal, client_id: str, now: datetime) -> Order:
+    return Order(
+        id=ClientOrderId(client_id),
+        purpose=purpose,
+        action=Action.of(-book.held(lane)),
+        quantity=leg.quantity,
+        order_type=OrderType.LIMIT if purpose is Purpose.TARGET else OrderType.STOP,
+        sent_at=now,
+        price=price,
+        leg=leg.index,
+        signal_id=lane.trade.signal_id if lane.trade else None,
+        status=Status.SENDING,
+    )

@@ -1,0 +1,560 @@
+"""`apply`: one fact folded into what a lane knows. It decides nothing and sends nothing.
+
+Knowledge only grows: statuses merge by rank, claimed quantities by `max`, fills by id. Applying a fact twice,
+late or out of order therefore ends in the same lane. A picture is merged through the same leaves as single
+reports; the only thing it adds is the broker's net position, which is compared, never copied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import assert_never
+
+from justtrades.positions import book
+from justtrades.positions.events import (
+    AnswerLost,
+    CallAccepted,
+    CallNotSent,
+    CallRefused,
+    ConnectionLost,
+    ContractLearned,
+    Event,
+    FillBusted,
+    KillSwitched,
+    LaneResumed,
+    Looked,
+    OrderFilled,
+    OrderReported,
+    PictureTaken,
+    PictureWanted,
+    PositionReported,
+    ReadFailed,
+    Restarted,
+    SignalReceived,
+    TimePassed,
+)
+from justtrades.positions.limits import Limits, backoff
+from justtrades.positions.model import (
+    BrokerOrder,
+    BrokerOrderId,
+    Call,
+    CallKind,
+    Divergence,
+    Doubt,
+    Fill,
+    FillId,
+    Job,
+    Lane,
+    LetGo,
+    News,
+    Noted,
+    Order,
+    OrderType,
+    Purpose,
+    Side,
+    Status,
+    Trade,
+    TradeClosed,
+    TradeId,
+)
+
+NOT_FOUND = "not found at the broker"
+
+
+def apply(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:
+    return settle(_fold(lane, event, now, limits), now)
+
+
+def _fold(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:
+    match event:
+        case SignalReceived(signal):
+            return _receive(lane, Job(signal))
+        case CallAccepted() | CallRefused() | CallNotSent() | AnswerLost():
+            return _answered(lane, event, now, limits)
+        case OrderReported(order):
+            return _report(lane, order, now)
+        case OrderFilled(fill):
+            return _fill(lane, fill)
+        case FillBusted(fill_id):
+            return _bust(lane, fill_id)
+        case PositionReported(quantity, _):
+            return _position_said(lane, quantity)
+        case Looked():
+            return _looked(lane, event, now, limits)
+        case PictureTaken():
+            return _picture(lane, event, now, limits)
+        case ReadFailed():
+            return _read_failed(lane, now, limits)
+        case ConnectionLost():
+            return replace(lane, synced=False, picture_wanted=True)
+        case Restarted():
+            return _restarted(lane, now, limits)
+        case KillSwitched(on):
+            return replace(lane, killed=on)
+        case ContractLearned(contract):
+            return replace(lane, contract=contract)
+        case PictureWanted():
+            return replace(lane, picture_wanted=True, read_again_at=None)
+        case LaneResumed():
+            return replace(lane, blocked=None, halted=None, exits_refused=0, exits_lost=0, picture_wanted=True)
+        case TimePassed():
+            return lane
+        case _:
+            assert_never(event)
+
+
+# ── small changes ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def tell(lane: Lane, *news: News) -> Lane:
+    return replace(lane, news=lane.news + news)
+
+
+def put(lane: Lane, changed: Order) -> Lane:
+    """The lane with this order changed (same id) or added."""
+    if all(o.id != changed.id for o in lane.orders):
+        return replace(lane, orders=(*lane.orders, changed))
+    return replace(lane, orders=tuple(changed if o.id == changed.id else o for o in lane.orders))
+
+
+def put_job(lane: Lane, changed: Job) -> Lane:
+    return replace(lane, jobs=tuple(changed if j.signal.id == changed.signal.id else j for j in lane.jobs))
+
+
+def _receive(lane: Lane, job: Job) -> Lane:
+    if any(j.signal.id == job.signal.id for j in lane.jobs):
+        return lane
+    return replace(lane, jobs=(*lane.jobs, job))
+
+
+# ── answers to our own calls ─────────────────────────────────────────────────────────────────────────────
+
+Answer = CallAccepted | CallRefused | CallNotSent | AnswerLost
+
+
+def _answered(lane: Lane, answer: Answer, now: datetime, limits: Limits) -> Lane:
+    call = lane.call
+    if call is None or call.id != answer.call_id:
+        return lane
+    lane = replace(lane, call=None)
+    match answer:
+        case CallAccepted(_, broker_ids):
+            return _accepted(replace(lane, retries=0, retry_at=None), call, broker_ids, now)
+        case CallRefused(_, reason, text):
+            return _refused(lane, call, reason, text, now, limits)
+        case CallNotSent():
+            return _not_sent(lane, call, answer, now, limits)
+        case AnswerLost():
+            return _lost(lane, call, answer, now)
+        case _:
+            assert_never(answer)
+
+
+def _accepted(lane: Lane, call: Call, broker_ids: tuple[BrokerOrderId, ...], now: datetime) -> Lane:
+    match call.kind:
+        case CallKind.PLACE:
+            for client_id, broker_id in zip(call.orders, broker_ids, strict=False):
+                lane = _bind(lane, lane.order(client_id), broker_id)
+            return lane
+        case CallKind.LIQUIDATE:
+            order = lane.order(call.orders[0])
+            if broker_ids:
+                return _bind(lane, order, broker_ids[0])
+            return replace(put(lane, _end(order, Status.CANCELED, now, "nothing to close")), picture_wanted=True)
+        case CallKind.MODIFY:
+            order = lane.order(call.orders[0])
+            quantity = order.quantity if call.quantity is None else call.quantity
+            return put(lane, replace(order, quantity=quantity, price=call.price, changed_at=now, modify_refused=0))
+        case CallKind.CANCEL:
+            return lane
+        case _:
+            assert_never(call.kind)
+
+
+def _bind(lane: Lane, order: Order, broker_id: BrokerOrderId) -> Lane:
+    if order.broker_id is not None:
+        return lane
+    status = max(order.status, Status.SENT)
+    return put(lane, replace(order, broker_id=broker_id, status=status, doubt=None, unsent=False))
+
+
+def _end(order: Order, status: Status, now: datetime, reason: str, text: str = "") -> Order:
+    """The order ended with this status, unless more is known of it already."""
+    if order.status.ended and order.status >= status:
+        return order
+    return replace(order, status=status, reason=reason, text=text or None, ended_at=now, doubt=None, unsent=False)
+
+
+def _refused(lane: Lane, call: Call, reason: str, text: str, now: datetime, limits: Limits) -> Lane:
+    orders = [lane.order(client_id) for client_id in call.orders]
+    if call.kind in (CallKind.PLACE, CallKind.LIQUIDATE):
+        for order in orders:
+            lane = put(lane, _end(order, Status.REJECTED, now, reason, text))
+        return _exit_refused(lane, orders[0], reason, text, now, limits)
+    order = orders[0]
+    if call.kind is CallKind.MODIFY:
+        lane = put(lane, replace(order, modify_refused=order.modify_refused + 1))
+    return replace(_wait(lane, now, limits), picture_wanted=True)
+
+
+def _exit_refused(lane: Lane, order: Order, reason: str, text: str, now: datetime, limits: Limits) -> Lane:
+    """A refused target, stop or close is tried again with growing waits; a refused entry is not."""
+    said = f"{reason}: {text}" if text else reason
+    match order.purpose:
+        case Purpose.ENTRY:
+            return lane
+        case Purpose.CLOSE:
+            lane = replace(lane, jobs=tuple(replace(j, exit_refusal=said) if j.exiting else j for j in lane.jobs))
+        case Purpose.TARGET | Purpose.STOP:
+            lane = replace(lane, exits_refused=lane.exits_refused + 1)
+            alarm = f"the broker refused the {order.purpose} of an open position: {said}"
+            lane = tell(lane, Noted(lane.trade.signal_id if lane.trade else None, alarm, alarm=True))
+        case _:
+            assert_never(order.purpose)
+    return _wait(lane, now, limits)
+
+
+def _wait(lane: Lane, now: datetime, limits: Limits) -> Lane:
+    return replace(lane, retries=lane.retries + 1, retry_at=now + backoff(limits, lane.retries))
+
+
+def _not_sent(lane: Lane, call: Call, answer: CallNotSent, now: datetime, limits: Limits) -> Lane:
+    """Not a byte left. An entry keeps its id for another try; everything else is planned afresh."""
+    for client_id in call.orders if call.kind in (CallKind.PLACE, CallKind.LIQUIDATE) else ():
+        order = lane.order(client_id)
+        if order.broker_id is not None:
+            continue  # a report bound it: it was sent after all
+        if order.purpose is Purpose.ENTRY and not answer.final:
+            lane = put(lane, replace(order, unsent=True, reason=answer.why))
+        else:
+            lane = put(lane, _end(order, Status.ABSENT, now, answer.why))
+    waited = _wait(lane, now, limits)
+    return replace(waited, retry_at=answer.again_at) if answer.again_at else waited
+
+
+def _lost(lane: Lane, call: Call, answer: AnswerLost, now: datetime) -> Lane:
+    if call.kind is CallKind.PLACE:
+        for client_id in call.orders:
+            order = lane.order(client_id)
+            if order.broker_id is None:
+                doubt = Doubt(since=now, why=answer.why)
+                lane = put(
+                    lane,
+                    replace(
+                        order,
+                        doubt=doubt,
+                        reason=answer.broker_reason,
+                        named=answer.broker_reason is not None,
+                    ),
+                )
+        return lane
+    if call.kind is CallKind.LIQUIDATE:
+        lane = put(lane, _end(lane.order(call.orders[0]), Status.ABSENT, now, answer.why))
+    return replace(lane, stale_since=now, picture_wanted=True)
+
+
+def _restarted(lane: Lane, now: datetime, limits: Limits) -> Lane:
+    lane = replace(lane, read=None, synced=False, picture_wanted=True, retry_at=None, read_again_at=None)
+    if lane.call is None:
+        return lane
+    return _answered(lane, AnswerLost(lane.call.id, "the engine stopped before the answer came"), now, limits)
+
+
+# ── reports ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _report(lane: Lane, said: BrokerOrder, now: datetime, *, trusted: bool = False) -> Lane:
+    order = _known(lane, said)
+    if order is None:
+        return lane
+    late = order.status is Status.ABSENT
+    lane = _bind(lane, order, said.broker_id)
+    lane = put(lane, _merged(lane.order(order.id), said, now, trusted=trusted))
+    if late:
+        text = f"the broker showed {order.purpose} {order.id} after it counted as not placed"
+        lane = tell(lane, Noted(order.signal_id, text, alarm=True))
+    return lane
+
+
+def _known(lane: Lane, said: BrokerOrder) -> Order | None:
+    bound = lane.ours(said.broker_id)
+    if bound is not None or said.client_id is None:
+        return bound
+    return next((o for o in lane.orders if o.id == said.client_id and o.broker_id is None), None)
+
+
+def _merged(order: Order, said: BrokerOrder, now: datetime, *, trusted: bool) -> Order:
+    merged = replace(order, claimed=max(order.claimed, said.claimed), text=said.text or order.text)
+    if said.reason is not None:
+        merged = replace(merged, reason=said.reason)
+    if said.status > merged.status:
+        merged = replace(merged, status=said.status)
+    if merged.status.ended and merged.ended_at is None:
+        merged = replace(merged, ended_at=now)
+    return _version(merged, said, trusted=trusted)
+
+
+def _version(order: Order, said: BrokerOrder, *, trusted: bool) -> Order:
+    """Price and quantity follow the broker's newest version; the same version again is older than our change."""
+    if said.version < order.version or (said.version == order.version and order.changed_at and not trusted):
+        return order
+    confirmed = said.version > order.version or trusted
+    return replace(
+        order,
+        version=said.version,
+        quantity=order.quantity if said.quantity is None else said.quantity,
+        price=order.price if said.price is None or order.order_type is OrderType.MARKET else said.price,
+        changed_at=None if confirmed else order.changed_at,
+    )
+
+
+def _fill(lane: Lane, fill: Fill) -> Lane:
+    if fill.id in lane.busted or any(f.id == fill.id for f in lane.fills):
+        return lane
+    return replace(lane, fills=(*lane.fills, fill))
+
+
+def _bust(lane: Lane, fill_id: FillId) -> Lane:
+    if fill_id in lane.busted:
+        return lane
+    fills = tuple(f for f in lane.fills if f.id != fill_id)
+    lane = replace(lane, fills=fills, busted=(*lane.busted, fill_id), picture_wanted=True)
+    signal_id = lane.trade.signal_id if lane.trade else None
+    return tell(lane, Noted(signal_id, f"the exchange undid fill {fill_id}", alarm=True))
+
+
+def _position_said(lane: Lane, quantity: int) -> Lane:
+    """A hint: when it differs while all is quiet, a picture shows who is right."""
+    lane = replace(lane, broker_quantity=quantity)
+    if book.quiet(lane) and quantity != _expected(lane):
+        return replace(lane, picture_wanted=True)
+    return lane
+
+
+def _expected(lane: Lane) -> int:
+    now_held = book.standing(lane)
+    return now_held.held + now_held.foreign
+
+
+# ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_failed(lane: Lane, now: datetime, limits: Limits) -> Lane:
+    wanted = lane.picture_wanted or (lane.read is not None and lane.read.kind == "picture")
+    failed = lane.reads_failed
+    again = now + backoff(limits, failed + 1)
+    return replace(lane, read=None, picture_wanted=wanted, reads_failed=failed + 1, read_again_at=again)
+
+
+def _looked(lane: Lane, seen: Looked, now: datetime, limits: Limits) -> Lane:
+    lane = replace(lane, read=None, reads_failed=0, read_again_at=None)
+    for said in seen.orders:
+        lane = _report(lane, said, now)
+    for fill in seen.fills:
+        lane = _fill(lane, fill)
+    return _count_negatives(lane, seen.began_at, now, limits)
+
+
+def _count_negatives(lane: Lane, began_at: datetime, now: datetime, limits: Limits) -> Lane:
+    """A clean read without our order is one negative; enough of them over the settle window end the doubt."""
+    for order in lane.orders:
+        doubt = order.doubt
+        if doubt is None or order.broker_id is not None or began_at < doubt.since:
+            continue
+        doubt = replace(doubt, looks=doubt.looks + 1, negatives=doubt.negatives + 1, last_look=now)
+        if doubt.negatives >= limits.clean_negatives and began_at - doubt.since >= limits.settle * 0.99:
+            lane = put(lane, _end(order, Status.ABSENT, now, order.reason or NOT_FOUND))
+        else:
+            lane = put(lane, replace(order, doubt=doubt))
+    return lane
+
+
+def _picture(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -> Lane:
+    before = lane
+    lane = replace(lane, read=None, reads_failed=0, read_again_at=None, synced=picture.streaming, picture_wanted=False)
+    for said in picture.orders:
+        lane = _report(lane, said, now, trusted=_trusted(lane, said, picture.began_at, limits))
+    for fill in picture.fills:
+        lane = _fill(lane, fill)
+    if lane.stale_since is not None and picture.began_at >= lane.stale_since:
+        lane = replace(lane, stale_since=None)
+    lane = _count_negatives(lane, picture.began_at, now, limits)
+    lane = replace(lane, broker_quantity=picture.quantity, checked_at=picture.began_at)
+    changed = (before.fills, before.orders) != (lane.fills, lane.orders)
+    return _compare(lane, picture, now, limits, restarted=changed)
+
+
+def _trusted(lane: Lane, said: BrokerOrder, began_at: datetime, limits: Limits) -> bool:
+    order = lane.ours(said.broker_id)
+    if order is None or order.changed_at is None:
+        return order is not None
+    return began_at >= order.changed_at + limits.change_trusted_after
+
+
+def _compare(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits, *, restarted: bool) -> Lane:
+    """Books beside broker. A difference is believed only when quiet pictures show it again and again."""
+    difference = picture.quantity - _expected(lane)
+    if difference == 0 or not book.quiet(lane) or book.standing(lane).waiting:
+        return replace(lane, divergence=None)
+    seen = lane.divergence
+    if seen is None or seen.quantity != difference or restarted:
+        return replace(lane, divergence=Divergence(difference, since=now))
+    seen = replace(seen, seen=seen.seen + 1)
+    if seen.seen < limits.divergence_seen or now - seen.since < limits.divergence_for:
+        return replace(lane, divergence=seen)
+    return _believe(lane, difference)
+
+
+def _believe(lane: Lane, difference: int) -> Lane:
+    foreign = lane.foreign + difference
+    lane = replace(lane, foreign=foreign, divergence=None)
+    total = book.standing(lane).foreign
+    if total == 0:
+        return lane
+    text = f"the broker holds {total:+d} on {lane.contract.name} that no order of ours explains"
+    lane = replace(lane, blocked=lane.blocked or text)
+    return tell(lane, Noted(lane.trade.signal_id if lane.trade else None, text, alarm=True))
+
+
+# ── what follows by itself: trades open, trades close, finished things leave ────────────────────────────────
+
+
+def settle(lane: Lane, now: datetime) -> Lane:
+    lane = _filled_whole(lane, now)
+    standing = book.standing(lane)
+    lane = _blocked_by_hand(lane, standing)
+    lane = _lost_exits(lane)
+    if standing.held and lane.trade is None:
+        lane = _open_trade(lane, standing, now)
+    if lane.trade is not None:
+        lane = _follow_terms(lane)
+    return lane
+
+
+def _filled_whole(lane: Lane, now: datetime) -> Lane:
+    """An order whose fills sum to its quantity has ended, whether or not its status has arrived."""
+    for order in lane.orders:
+        if order.status.at_broker and book.filled(lane, order) >= order.quantity:
+            lane = put(lane, replace(order, status=Status.FILLED, ended_at=now))
+    return lane
+
+
+def _blocked_by_hand(lane: Lane, standing: book.Standing) -> Lane:
+    if standing.foreign == 0 or lane.blocked is not None:
+        return lane
+    text = f"a position of {standing.foreign:+d} on {lane.contract.name} is not ours: it is left alone"
+    signal_id = lane.trade.signal_id if lane.trade else None
+    return tell(replace(lane, blocked=text), Noted(signal_id, text, alarm=True))
+
+
+def _lost_exits(lane: Lane) -> Lane:
+    """Counts exits somebody else cancelled; each order is counted once, by remembering it as asked for."""
+    lost = [o for o in lane.orders if o.purpose.rests and o.status is Status.CANCELED and o.cancel_asked == 0]
+    for order in lost:
+        lane = put(lane, replace(order, cancel_asked=-1))
+        if not _ended_by_sibling(lane, order):
+            lane = replace(lane, exits_lost=lane.exits_lost + 1)
+            text = f"the {order.purpose} {order.broker_id} was cancelled, not by us"
+            lane = tell(lane, Noted(lane.trade.signal_id if lane.trade else None, text, alarm=True))
+    return lane
+
+
+def _ended_by_sibling(lane: Lane, order: Order) -> bool:
+    """An OCO sibling that filled, or that we cancelled, takes the other with it."""
+    sibling = next((o for o in lane.orders if o.id == order.oco), None)
+    if book.held(lane) == 0:
+        return True
+    return sibling is not None and (sibling.cancel_asked != 0 or book.filled(lane, sibling) > 0)
+
+
+def _open_trade(lane: Lane, standing: book.Standing, now: datetime) -> Lane:
+    opener = next((p.order for p in standing.parts if p.order is not None and p.order.terms is not None), None)
+    if opener is None or opener.terms is None or opener.signal_id is None or opener.recorder_id is None:
+        return lane
+    side = Side.LONG if standing.held > 0 else Side.SHORT
+    trade = Trade(TradeId(opener.id), opener.signal_id, opener.recorder_id, side, opener.terms, now)
+    return replace(lane, trade=trade, exits_refused=0, exits_lost=0)
+
+
+def _follow_terms(lane: Lane) -> Lane:
+    """The newest entry that filled anything says where the exits of the whole position stand."""
+    trade = lane.trade
+    entries = [o for o in lane.orders if o.purpose is Purpose.ENTRY and o.terms and book.filled(lane, o)]
+    if trade is None or not entries or entries[-1].terms == trade.terms or entries[-1].terms is None:
+        return lane
+    return replace(lane, trade=replace(trade, terms=entries[-1].terms))
+
+
+def is_flat(lane: Lane) -> bool:
+    """Nothing of ours is held and nothing sent can change that."""
+    standing = book.standing(lane)
+    return standing.held == 0 and not book.unsettled(lane) and not standing.waiting and lane.call is None
+
+
+def go_flat(lane: Lane, now: datetime, limits: Limits) -> Lane:
+    """Close the trade, if there is one, and let go of what is finished. The lane must be flat."""
+    standing = book.standing(lane)
+    if lane.trade is not None:
+        lane = tell(lane, _closed(lane, lane.trade, standing, now))
+    kept = tuple(o for o in lane.orders if still_of_use(lane, o, now, limits))
+    gone = tuple(o for o in lane.orders if o not in kept)
+    lane = tell(lane, LetGo(gone, lane.fills, lane.trade.id if lane.trade else None))
+    return replace(lane, trade=None, fills=(), orders=kept, foreign=standing.foreign, unprotected_since=None)
+
+
+def still_of_use(lane: Lane, order: Order, now: datetime, limits: Limits) -> bool:
+    """Of a flat lane only ids we watch for stay: entries that wait to be sent, and what was never found.
+
+    Settled orders must go with their fills, or they would seem to claim fills that are not here.
+    """
+    if order.unsent:
+        return True
+    if order.ended_at is None or book.filled(lane, order) or book.claimed(order):
+        return False
+    if order.status in (Status.REJECTED, Status.FILLED):
+        return False
+    if order.status is not Status.ABSENT:
+        return now - order.ended_at < limits.late_fill
+    if order.purpose is Purpose.CLOSE:
+        return any(j.exiting and order.signal_id == j.signal.id for j in lane.jobs)
+    return now - order.ended_at < limits.absent_kept
+
+
+def _closed(lane: Lane, trade: Trade, standing: book.Standing, now: datetime) -> TradeClosed:
+    sign = trade.side.sign
+    entries = [p for p in standing.parts if p.signed * sign > 0]
+    exits = [p for p in standing.parts if p.signed * sign < 0]
+    points = -sum((p.signed * p.fill.price for p in standing.parts), start=book.ZERO)
+    first_price = book.weighted(entries)
+    return TradeClosed(
+        trade=trade,
+        fills=tuple(p.fill for p in standing.parts),
+        closed_at=max((p.fill.at for p in standing.parts), default=now),
+        entry_quantity=sum(abs(p.signed) for p in entries),
+        entry_price=first_price if first_price is not None else book.ZERO,
+        exit_price=book.weighted(exits),
+        pnl=points * lane.contract.point_value,
+        pnl_ticks=points / lane.contract.tick_size,
+        exit_reason=_exit_reason(trade, exits),
+        target_price=_last_price(lane, Purpose.TARGET),
+        stop_price=_last_price(lane, Purpose.STOP),
+        entry_broker_id=next((p.order.broker_id for p in entries if p.order), None),
+    )
+
+
+def _exit_reason(trade: Trade, exits: list[book.Part]) -> str:
+    """What closed the last contract: `target`, `stop`, `manual`, or why a closing order was sent."""
+    if not exits:
+        return "undone"
+    last = exits[-1].order
+    if last is None:
+        return trade.exit_reason or "manual"
+    return trade.exit_reason or "close" if last.purpose is Purpose.CLOSE else last.purpose.value
+
+
+def _last_price(lane: Lane, purpose: Purpose) -> book.Price:
+    return next((o.price for o in reversed(lane.orders) if o.purpose is purpose), None)
+
+
+__all__ = ["apply", "go_flat", "is_flat", "put", "put_job", "settle", "still_of_use", "tell"]

@@ -1,0 +1,295 @@
+"""What becomes of the signals of a lane: which is worked, which is set aside, and with what outcome.
+
+The first job is the one being worked; the others wait. Closing verbs overtake: an entry that has not begun
+and has a later close behind it is superseded, one that has begun is bound (cancelled, or closed when it
+filled) before the close ends. Everything here is a decision about signals; nothing here reaches the broker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from justtrades.positions import book
+from justtrades.positions.exits import coverable
+from justtrades.positions.limits import Limits
+from justtrades.positions.model import (
+    Job,
+    Lane,
+    OnOpposite,
+    OnSameSide,
+    Order,
+    Outcome,
+    Signal,
+    SignalId,
+    Status,
+    Terms,
+    Verb,
+)
+from justtrades.positions.sizing import Sized, size
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """The signal has its outcome on this lane; `reason` is one sentence for the receipt."""
+
+    signal_id: SignalId
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BeginExit:
+    """Close what is held down to `to` signed contracts for this signal."""
+
+    signal_id: SignalId
+    to: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndExit:
+    """The first step of a reversal is done; its entry comes next."""
+
+    signal_id: SignalId
+
+
+JobDecision = Resolve | BeginExit | EndExit
+
+
+def decide(lane: Lane, now: datetime, limits: Limits) -> JobDecision | None:
+    """The next decision about a signal that needs nothing from the broker."""
+    if lane.halted is not None and lane.jobs:
+        return Resolve(lane.jobs[0].signal.id, Outcome.NEEDS_ATTENTION, f"this lane is halted: {lane.halted}")
+    for job in lane.jobs:
+        if (aside := _set_aside(lane, job, now)) is not None:
+            return aside
+    return _work(lane, lane.jobs[0], limits) if lane.jobs else None
+
+
+# ── entries that are not sent any more ───────────────────────────────────────────────────────────────────
+
+
+def sendable(lane: Lane, job: Job) -> bool:
+    """The job still wants an entry that no byte of has left."""
+    if not job.signal.verb.enters or job.exiting:
+        return False
+    return job.entry is None or lane.order(job.entry).unsent
+
+
+def _set_aside(lane: Lane, job: Job, now: datetime) -> Resolve | None:
+    if not sendable(lane, job):
+        return None
+    why = _why_not(lane, job, now)
+    if why is None:
+        return None
+    outcome, reason = why
+    if job.exited:
+        return Resolve(job.signal.id, Outcome.PARTIALLY_FILLED, f"closed, but not reversed: {reason}")
+    return Resolve(job.signal.id, outcome, reason)
+
+
+def _why_not(lane: Lane, job: Job, now: datetime) -> tuple[Outcome, str] | None:
+    if overtaken(lane, job):
+        return Outcome.SUPERSEDED, "overtaken in the queue by a later close"
+    if lane.killed:
+        return Outcome.KILLED, "the kill switch is on"
+    if now >= job.signal.expires_at:
+        waited = (now - job.signal.received_at).total_seconds()
+        return Outcome.EXPIRED, f"too old to be sent: {waited:.0f} s after it was received"
+    if lane.blocked is not None:
+        return Outcome.BLOCKED, lane.blocked
+    return None
+
+
+def overtaken(lane: Lane, job: Job) -> bool:
+    """A later signal of the same recorder, or of a person, closes this lane."""
+    later = lane.jobs[lane.jobs.index(job) + 1 :]
+    return any(not j.signal.verb.enters and j.signal.recorder_id in (None, job.signal.recorder_id) for j in later)
+
+
+# ── the job being worked ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _work(lane: Lane, job: Job, limits: Limits) -> JobDecision | None:
+    if job.entry is not None:
+        return _entry_result(lane, job, lane.order(job.entry))
+    if job.exiting:
+        return _exit_result(lane, job, limits)
+    if job.exited or not _known(lane):
+        return None
+    return _enter_rules(lane, job) if job.signal.verb.enters else _exit_rules(lane, job)
+
+
+def _known(lane: Lane) -> bool:
+    """What is held is known and nothing sent is about to change it."""
+    seen = lane.synced or not lane.picture_wanted
+    return seen and lane.call is None and book.quiet(lane) and not book.standing(lane).waiting
+
+
+def _owner_says_no(lane: Lane, signal: Signal) -> str | None:
+    if lane.trade is None or signal.recorder_id in (None, lane.trade.recorder_id):
+        return None
+    return f"lane in use by recorder {lane.trade.recorder_id}"
+
+
+def _enter_rules(lane: Lane, job: Job) -> JobDecision | None:
+    signal, held = job.signal, book.held(lane)
+    terms = signal.terms
+    if terms is None:
+        return Resolve(signal.id, Outcome.NEEDS_ATTENTION, "an entry without rules cannot be sized")
+    if (owner := _owner_says_no(lane, signal)) is not None:
+        return Resolve(signal.id, Outcome.BLOCKED, owner)
+    if held == 0:
+        return _fits(signal, terms, 0)
+    if held * wanted_sign(signal.verb) > 0:
+        return _same_side(signal, terms, held)
+    return _opposite(signal, terms, held)
+
+
+def wanted_sign(verb: Verb) -> int:
+    return 1 if verb is Verb.BUY else -1
+
+
+def _same_side(signal: Signal, terms: Terms, held: int) -> Resolve | None:
+    if terms.on_same_side is OnSameSide.IGNORE:
+        return Resolve(signal.id, Outcome.NO_ACTION, f"already {_position(held)}: same-side signals are ignored")
+    return _fits(signal, terms, held)
+
+
+def _opposite(signal: Signal, terms: Terms, held: int) -> JobDecision:
+    match terms.on_opposite:
+        case OnOpposite.IGNORE:
+            text = f"{_position(held)}: opposite signals are ignored"
+            return Resolve(signal.id, Outcome.NO_ACTION, text)
+        case OnOpposite.CLOSE | OnOpposite.REVERSE:
+            return BeginExit(signal.id, 0, "reverse" if terms.on_opposite is OnOpposite.REVERSE else "opposite")
+
+
+def _fits(signal: Signal, terms: Terms, held: int) -> Resolve | None:
+    sized = entry_size(terms, held)
+    if sized.quantity < 1:
+        return Resolve(signal.id, Outcome.BLOCKED, sized.reason or "no contract fits")
+    return None
+
+
+def entry_size(terms: Terms, held: int) -> Sized:
+    """Contracts to enter beside what is held: the first quantity from flat, the add quantity otherwise."""
+    base = terms.quantity if held == 0 else terms.add_quantity
+    return size(base, Decimal(1), held, terms.max_quantity)
+
+
+def _exit_rules(lane: Lane, job: Job) -> JobDecision | None:
+    signal, held = job.signal, book.held(lane)
+    if held == 0:
+        if not looked_since(lane, signal.received_at):
+            return None
+        return Resolve(signal.id, Outcome.NO_ACTION, "already flat at the broker")
+    if (owner := _owner_says_no(lane, signal)) is not None:
+        return Resolve(signal.id, Outcome.NO_ACTION, owner)
+    if (signal.verb is Verb.CLOSE_LONG and held < 0) or (signal.verb is Verb.CLOSE_SHORT and held > 0):
+        return Resolve(signal.id, Outcome.NO_ACTION, f"{_position(held)}: nothing of that side to close")
+    part = min(signal.quantity or abs(held), abs(held))
+    return BeginExit(signal.id, held - part * (1 if held > 0 else -1), "close")
+
+
+def looked_since(lane: Lane, at: datetime) -> bool:
+    """A picture of this lane was begun at or after `at`."""
+    return lane.checked_at is not None and lane.checked_at >= at
+
+
+def _exit_result(lane: Lane, job: Job, limits: Limits) -> JobDecision | None:
+    if not book.quiet(lane) or book.standing(lane).waiting or lane.call is not None:
+        return None
+    if book.resting(lane):
+        return None
+    if _reached(book.held(lane), job):
+        return _exit_done(lane, job)
+    if job.exit_refusal is not None and job.exit_tries >= limits.exit_refusals:
+        return _exit_failed(lane, job, Outcome.REJECTED, job.exit_refusal)
+    if job.exit_tries >= limits.exit_tries:
+        return _exit_failed(lane, job, Outcome.NEEDS_ATTENTION, "closing orders were taken but did not fill")
+    if coverable(lane) == 0:
+        return _exit_failed(lane, job, Outcome.NEEDS_ATTENTION, "the broker does not hold what our books show")
+    return None
+
+
+def _exit_failed(lane: Lane, job: Job, outcome: Outcome, reason: str) -> Resolve:
+    some = abs(book.held(lane)) < abs(job.exit_from)
+    return Resolve(job.signal.id, Outcome.PARTIALLY_FILLED if some else outcome, reason)
+
+
+def _reached(held: int, job: Job) -> bool:
+    """Held is what shall remain, or already less on the same side."""
+    if job.exit_to == 0:
+        return held == 0
+    return held * job.exit_to >= 0 and abs(held) <= abs(job.exit_to)
+
+
+def _exit_done(lane: Lane, job: Job) -> JobDecision:
+    signal = job.signal
+    reverses = signal.verb.enters and signal.terms is not None and signal.terms.on_opposite is OnOpposite.REVERSE
+    if reverses:
+        return EndExit(signal.id)
+    done = abs(job.exit_from) - abs(book.held(lane))
+    left = "flat" if book.held(lane) == 0 else f"{abs(book.held(lane))} left"
+    return Resolve(signal.id, Outcome.FILLED, f"closed {done} {lane.contract.name}, {left}")
+
+
+# ── what became of an entry ──────────────────────────────────────────────────────────────────────────────
+
+
+def _entry_result(lane: Lane, job: Job, order: Order) -> Resolve | None:
+    if order.unsent or not book.settled(lane, order):
+        return None
+    done = max(book.filled(lane, order), book.claimed(order))
+    outcome, reason = _entry_outcome(lane, job, order, done)
+    if job.exited and outcome is not Outcome.FILLED:
+        return Resolve(job.signal.id, Outcome.PARTIALLY_FILLED, f"closed, but not reversed: {reason}")
+    return Resolve(job.signal.id, outcome, reason)
+
+
+def _entry_outcome(lane: Lane, job: Job, order: Order, done: int) -> tuple[Outcome, str]:
+    if done >= order.quantity:
+        return Outcome.FILLED, _filled_text(lane, order, done)
+    if done > 0:
+        return Outcome.PARTIALLY_FILLED, f"{_filled_text(lane, order, done)} of {order.quantity}"
+    if order.status is Status.ABSENT:
+        return _absent_outcome(lane, job, order)
+    if order.status is Status.REJECTED:
+        return Outcome.REJECTED, said(order)
+    if order.cancel_asked and overtaken(lane, job):
+        return Outcome.SUPERSEDED, "cancelled unfilled: overtaken by a later close"
+    if order.cancel_asked and lane.killed:
+        return Outcome.KILLED, "cancelled unfilled: the kill switch is on"
+    if order.cancel_asked:
+        return Outcome.EXPIRED, "cancelled: it did not fill in time"
+    return (
+        Outcome.REJECTED,
+        f"the broker ended it unfilled ({order.status.name.lower()}) {said(order)}".strip(),
+    )
+
+
+def _absent_outcome(lane: Lane, job: Job, order: Order) -> tuple[Outcome, str]:
+    if order.named:
+        return Outcome.REJECTED, said(order)
+    if lane.killed:
+        return Outcome.KILLED, "the kill switch is on"
+    return Outcome.NOT_PLACED, said(order)
+
+
+def said(order: Order) -> str:
+    """What the broker said of an order, reason and text, as one phrase."""
+    return ": ".join(part for part in (order.reason, order.text) if part)
+
+
+def _filled_text(lane: Lane, order: Order, done: int) -> str:
+    parts = [p for p in book.standing(lane).parts if p.order is not None and p.order.id == order.id]
+    price = book.weighted(parts)
+    verb = "bought" if order.action.sign > 0 else "sold"
+    return f"{verb} {done} {lane.contract.name}" + (f" at {price:f}" if price is not None else "")
+
+
+def _position(held: int) -> str:
+    return f"{'long' if held > 0 else 'short'} {abs(held)}"

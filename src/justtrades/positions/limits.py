@@ -1,0 +1,52 @@
+"""The waits and counts the core decides by, in one place; times are `timedelta`, counts are plain integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+LOOK_AT = (0.033, 0.1, 0.2, 0.4, 0.667, 1.0)
+"""When to look for an unanswered order, as fractions of `settle`: 0.5, 1.5, 3, 6, 10, 15 s (doubt.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    settle: timedelta = timedelta(seconds=15)
+    """How long an unanswered order is looked for before it counts as not placed (`SETTLE_SECONDS`)."""
+    clean_negatives: int = 3
+    partial_grace: timedelta = timedelta(seconds=1)
+    """How long a partly filled entry may go on filling before what is held gets its target."""
+    sibling_grace: timedelta = timedelta(seconds=1)
+    """How long the broker has to cancel an OCO sibling by itself."""
+    missing_after: timedelta = timedelta(seconds=2)
+    """A market order not settled after this is looked at in a picture: an event may be missing."""
+    overdue_after: timedelta = timedelta(seconds=15)
+    """A market entry still working this long is cancelled; what it filled stays and is protected."""
+    reread: timedelta = timedelta(seconds=1)
+    """Between two pictures of a lane whose books and broker differ, or that waits for something."""
+    divergence_seen: int = 3
+    divergence_for: timedelta = timedelta(seconds=3)
+    change_trusted_after: timedelta = timedelta(seconds=5)
+    """A picture this much later than an accepted change shows what the broker made of it."""
+    exit_tries: int = 5
+    exit_refusals: int = 3
+    cancels: int = 5
+    backoff: timedelta = timedelta(milliseconds=250)
+    backoff_most: timedelta = timedelta(seconds=60)
+    absent_kept: timedelta = timedelta(days=1)
+    """How long the id of an order that was not found is watched for."""
+    late_fill: timedelta = timedelta(seconds=60)
+    """How long an order that ended unfilled is kept, in case a fill of it was only late."""
+    unprotected_alarm: timedelta = timedelta(seconds=10)
+
+
+def backoff(limits: Limits, tries: int) -> timedelta:
+    """Doubles with each try up to the most; the caller adds the jitter."""
+    return min(limits.backoff * float(2 ** min(tries, 12)), limits.backoff_most)
+
+
+def look_due(limits: Limits, looks: int) -> timedelta:
+    """How long after the doubt began look number `looks` is due."""
+    if looks < len(LOOK_AT):
+        return limits.settle * LOOK_AT[looks]
+    return limits.settle * (1 + (looks - len(LOOK_AT) + 1) * 0.667)

@@ -1,0 +1,167 @@
+"""One step of a lane: a fact in, decisions out.
+
+    step(lane, event, now)  =  apply, then plan until nothing is missing
+
+Each decision is recorded in the lane before the next is asked for, so the lane that is saved already knows what
+is about to be sent: a call in flight, a read asked for, a signal resolved. Decisions are values; the executor
+saves the lane and then carries the commands out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+
+from justtrades.positions import book, exits
+from justtrades.positions.commands import (
+    CancelOrder,
+    Command,
+    Liquidate,
+    LookForOrders,
+    ModifyOrder,
+    PlaceOrder,
+    TakePicture,
+)
+from justtrades.positions.events import Event
+from justtrades.positions.fold import apply, go_flat, put, put_job, tell
+from justtrades.positions.jobs import BeginExit, EndExit, Resolve
+from justtrades.positions.limits import Limits
+from justtrades.positions.model import (
+    Call,
+    CallKind,
+    Job,
+    Lane,
+    Noted,
+    Purpose,
+    Read,
+    ReadKind,
+    SignalDone,
+    Status,
+)
+from justtrades.positions.plan import Decision, GoFlat, plan, wake_at
+
+MOST_DECISIONS = 200
+"""A step that decides more than this is a loop; it is stopped so that the lane can halt and say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step came to: the lane to save (with its news) and the commands to carry out after saving."""
+
+    lane: Lane
+    commands: tuple[Command, ...]
+    wake_at: datetime | None
+
+
+class Loop(RuntimeError):
+    """`plan` kept deciding without end."""
+
+
+def step(lane: Lane, event: Event, now: datetime, limits: Limits) -> Step:
+    lane = apply(replace(lane, news=()), event, now, limits)
+    commands: list[Command] = []
+    for _ in range(MOST_DECISIONS):
+        decision = plan(lane, now, limits)
+        if decision is None:
+            lane = _watch(lane, now, limits)
+            return Step(lane, tuple(commands), wake_at(lane, now, limits))
+        lane = record(lane, decision, now, limits)
+        if isinstance(decision, Command):
+            commands.append(decision)
+    raise Loop(f"more than {MOST_DECISIONS} decisions after {type(event).__name__}")
+
+
+def record(lane: Lane, decision: Decision, now: datetime, limits: Limits) -> Lane:
+    """The lane knowing that this was decided."""
+    match decision:
+        case Resolve():
+            return _resolve(lane, decision, now)
+        case BeginExit():
+            return _begin_exit(lane, decision)
+        case EndExit(signal_id):
+            job = _job(lane, signal_id)
+            return put_job(lane, replace(job, exiting=False, exited=True, exit_refusal=None))
+        case GoFlat():
+            return go_flat(lane, now, limits)
+        case LookForOrders():
+            return replace(lane, read=Read(ReadKind.LOOK, now))
+        case TakePicture():
+            return replace(lane, read=Read(ReadKind.PICTURE, now))
+        case PlaceOrder():
+            return _placing(lane, decision, now)
+        case ModifyOrder():
+            call = Call(decision.id, CallKind.MODIFY, (decision.order_id,), now, decision.quantity, decision.price)
+            return replace(lane, call=call, serial=lane.serial + 1)
+        case CancelOrder():
+            return _cancelling(lane, decision, now)
+        case Liquidate(call_id, order):
+            lane = _count_exit(put(lane, order))
+            return replace(lane, call=Call(call_id, CallKind.LIQUIDATE, (order.id,), now), serial=lane.serial + 1)
+        case _:
+            assert_never(decision)
+
+
+def _job(lane: Lane, signal_id: str) -> Job:
+    return next(j for j in lane.jobs if j.signal.id == signal_id)
+
+
+def _resolve(lane: Lane, decision: Resolve, now: datetime) -> Lane:
+    job = _job(lane, decision.signal_id)
+    if job.entry is not None and lane.order(job.entry).unsent:
+        gone = replace(lane.order(job.entry), unsent=False, status=Status.ABSENT, ended_at=now)
+        lane = put(lane, replace(gone, reason=decision.reason))
+    lane = replace(lane, jobs=tuple(j for j in lane.jobs if j is not job))
+    return tell(lane, SignalDone(job.signal.id, decision.outcome, decision.reason, job.notes))
+
+
+def _begin_exit(lane: Lane, decision: BeginExit) -> Lane:
+    job = _job(lane, decision.signal_id)
+    from_quantity = book.held(lane)
+    lane = put_job(lane, replace(job, begun=True, exiting=True, exit_from=from_quantity, exit_to=decision.to))
+    if lane.trade is not None and decision.to == 0:
+        lane = replace(lane, trade=replace(lane.trade, exit_reason=decision.reason))
+    return lane
+
+
+def _placing(lane: Lane, command: PlaceOrder, now: datetime) -> Lane:
+    order, other = command.order, command.other
+    fresh = all(o.id != order.id for o in lane.orders)
+    if other is not None:
+        order, other = replace(order, oco=other.id), replace(other, oco=order.id)
+        lane = put(lane, other)
+    lane = put(lane, replace(order, unsent=False, sent_at=now, status=Status.SENDING, reason=None))
+    ids = (order.id,) if other is None else (order.id, other.id)
+    lane = replace(lane, call=Call(command.id, CallKind.PLACE, ids, now))
+    if fresh:
+        lane = replace(lane, serial=lane.serial + len(ids))
+    if order.purpose is Purpose.ENTRY:
+        job = _job(lane, order.signal_id or "")
+        return put_job(lane, replace(job, begun=True, entry=order.id))
+    return _count_exit(lane) if order.purpose is Purpose.CLOSE else lane
+
+
+def _count_exit(lane: Lane) -> Lane:
+    jobs = (replace(j, exit_tries=j.exit_tries + 1) if j.exiting else j for j in lane.jobs)
+    return replace(lane, jobs=tuple(jobs))
+
+
+def _cancelling(lane: Lane, command: CancelOrder, now: datetime) -> Lane:
+    order = lane.order(command.order_id)
+    lane = put(lane, replace(order, cancel_asked=max(order.cancel_asked, 0) + 1, changed_at=now))
+    return replace(lane, call=Call(command.id, CallKind.CANCEL, (order.id,), now), serial=lane.serial + 1)
+
+
+def _watch(lane: Lane, now: datetime, limits: Limits) -> Lane:
+    """Since when a position wants an exit and does not have it; past the limit a person is told, once."""
+    if exits.protected(lane):
+        return replace(lane, unprotected_since=None) if lane.unprotected_since is not None else lane
+    if lane.unprotected_since is None:
+        return replace(lane, unprotected_since=now)
+    late = now - lane.unprotected_since
+    if late < limits.unprotected_alarm or any(isinstance(n, Noted) and n.alarm for n in lane.news):
+        return lane
+    return lane
+
+
+__all__ = ["Step", "record", "step"]

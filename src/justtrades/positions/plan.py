@@ -1,0 +1,349 @@
+"""`plan`: which one thing is missing, and `wake_at`: when to ask again though nothing was reported.
+
+Decisions that need no broker come first, then reads, then at most one mutation, in the order of what can hurt:
+orders that should not be there, closing, protecting, and only then opening. A lane in doubt sends nothing
+until the doubt is gone; a lane that lost sight of the broker looks before it acts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from justtrades.positions import book, exits, jobs
+from justtrades.positions.commands import (
+    CancelOrder,
+    Command,
+    Liquidate,
+    LookForOrders,
+    ModifyOrder,
+    PlaceOrder,
+    TakePicture,
+)
+from justtrades.positions.fold import is_flat, still_of_use
+from justtrades.positions.limits import Limits, look_due
+from justtrades.positions.model import (
+    Action,
+    ClientOrderId,
+    Job,
+    Lane,
+    Order,
+    OrderType,
+    Purpose,
+    Status,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GoFlat:
+    """Nothing is held and nothing is open: close the trade and let go of finished orders."""
+
+
+Decision = jobs.JobDecision | GoFlat | Command
+
+
+def plan(lane: Lane, now: datetime, limits: Limits) -> Decision | None:
+    """The next thing to do, or None when there is nothing to do now (see `wake_at`)."""
+    return (
+        jobs.decide(lane, now, limits)
+        or _flat(lane, now, limits)
+        or _read(lane, now, limits)
+        or (_mutate(lane, now, limits) if _free(lane, now) else None)
+    )
+
+
+def client_id(lane: Lane, offset: int = 0) -> ClientOrderId:
+    """Made from the lane's serial number, so that replaying the same facts makes the same id."""
+    return ClientOrderId(f"jt{lane.tag}-{lane.serial + offset + 1}")
+
+
+def _flat(lane: Lane, now: datetime, limits: Limits) -> GoFlat | None:
+    if not is_flat(lane) or any(j.entry is not None or j.exiting for j in lane.jobs):
+        return None
+    over = lane.trade is not None or lane.fills or any(not still_of_use(lane, o, now, limits) for o in lane.orders)
+    return GoFlat() if over else None
+
+
+# ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read(lane: Lane, now: datetime, limits: Limits) -> LookForOrders | TakePicture | None:
+    if lane.read is not None or (lane.read_again_at is not None and now < lane.read_again_at):
+        return None
+    lost = tuple(o.id for o in lane.orders if (due := look_at(o, limits)) is not None and due <= now)
+    if lost:
+        return LookForOrders(lost)
+    if lane.call is not None:
+        return None
+    if lane.picture_wanted or lane.stale_since is not None or _sight_needed(lane, now, limits):
+        return TakePicture(urgent=_urgent(lane))
+    return None
+
+
+def look_at(order: Order, limits: Limits) -> datetime | None:
+    """When the next look for an unanswered order is due."""
+    if order.doubt is None:
+        return None
+    return order.doubt.since + look_due(limits, order.doubt.looks)
+
+
+def _urgent(lane: Lane) -> bool:
+    return book.in_doubt(lane) or book.held(lane) != 0 or any(not j.signal.verb.enters for j in lane.jobs)
+
+
+def _sight_needed(lane: Lane, now: datetime, limits: Limits) -> bool:
+    if _closing_blind(lane):
+        return lane.divergence is None or _since_look(lane, now) >= limits.reread
+    if lane.divergence is not None:
+        return _since_look(lane, now) >= limits.reread
+    return any(_overdue_news(o, lane, now, limits) for o in book.unsettled(lane))
+
+
+def _since_look(lane: Lane, now: datetime) -> timedelta:
+    return now - lane.checked_at if lane.checked_at is not None else timedelta.max
+
+
+def _overdue_news(order: Order, lane: Lane, now: datetime, limits: Limits) -> bool:
+    """A market order not settled, or an order that ended without all its fills, for longer than usual."""
+    if order.doubt is not None or order.broker_id is None or (order.purpose.rests and order.live):
+        return False
+    since = order.ended_at or order.sent_at
+    return now - since >= limits.missing_after and _since_look(lane, now) >= limits.missing_after
+
+
+def _closing_blind(lane: Lane) -> bool:
+    """A close is under way and has not seen the broker's position since everything of ours ended."""
+    job = lane.jobs[0] if lane.jobs else None
+    if job is None or (job.signal.verb.enters and not job.exiting and not flipped(lane)):
+        return flipped(lane) and not _seen_since_all_ended(lane, None)
+    if book.unsettled(lane) or book.in_doubt(lane):
+        return False
+    return not _seen_since_all_ended(lane, job) or (job.exiting and not agrees(lane))
+
+
+def _seen_since_all_ended(lane: Lane, job: Job | None) -> bool:
+    moments = [o.ended_at for o in lane.orders if o.ended_at is not None]
+    if job is not None:
+        moments.append(job.signal.received_at)
+    return not moments or jobs.looked_since(lane, max(moments))
+
+
+def agrees(lane: Lane) -> bool:
+    """The broker's position is ours and what we know to be foreign."""
+    standing = book.standing(lane)
+    return lane.broker_quantity == standing.held + standing.foreign
+
+
+def flipped(lane: Lane) -> bool:
+    """Held on the other side of the trade: two exits filled at once, by hand and by us."""
+    return lane.trade is not None and book.held(lane) * lane.trade.side.sign < 0
+
+
+# ── mutations ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _free(lane: Lane, now: datetime) -> bool:
+    """The lane may send: nothing in flight, nothing in doubt, and the broker has been seen since we lost it."""
+    if lane.halted is not None or lane.call is not None or book.in_doubt(lane):
+        return False
+    if lane.picture_wanted and not lane.synced:
+        return False
+    return lane.retry_at is None or now >= lane.retry_at
+
+
+def _mutate(lane: Lane, now: datetime, limits: Limits) -> Command | None:
+    if (stray := _stray(lane, now, limits)) is not None:
+        return cancel(lane, stray)
+    moving = [o for o in book.unsettled(lane) if not o.purpose.rests]
+    if moving:
+        return _protect(lane, now, limits) if _protect_meanwhile(lane, moving, now, limits) else None
+    job = lane.jobs[0] if lane.jobs else None
+    if (job is not None and job.exiting) or flipped(lane):
+        return _close(lane, job if job is not None and job.exiting else None, now, limits)
+    return _protect(lane, now, limits) or (_enter(lane, job, now) if job is not None else None)
+
+
+def cancel(lane: Lane, order: Order) -> CancelOrder | None:
+    if order.broker_id is None:
+        return None
+    return CancelOrder(client_id(lane), order.id, order.broker_id, order.purpose, order.signal_id)
+
+
+def _stray(lane: Lane, now: datetime, limits: Limits) -> Order | None:
+    """An entry or close at the broker that nobody wants any more."""
+    for order in lane.orders:
+        if order.purpose.rests or not order.status.at_broker or order.cancel_asked >= limits.cancels:
+            continue
+        if order.broker_id is not None and _unwanted(lane, order, now, limits):
+            return order
+    return None
+
+
+def _unwanted(lane: Lane, order: Order, now: datetime, limits: Limits) -> bool:
+    if order.cancel_asked and lane.checked_at is not None and now - lane.checked_at < limits.reread:
+        return False
+    if now - order.sent_at >= limits.overdue_after:
+        return True
+    if order.purpose is not Purpose.ENTRY:
+        return False
+    job = next((j for j in lane.jobs if j.entry == order.id), None)
+    return job is None or lane.killed or jobs.overtaken(lane, job)
+
+
+def _protect_meanwhile(lane: Lane, moving: list[Order], now: datetime, limits: Limits) -> bool:
+    """An entry that goes on filling: what it filled so far waits only a moment for its target."""
+    if any(o.purpose is not Purpose.ENTRY for o in moving):
+        return False
+    first = min((f.at for o in moving for f in book.order_fills(lane, o)), default=None)
+    return first is not None and now - max(first, moving[0].sent_at) >= limits.partial_grace
+
+
+def _protect(lane: Lane, now: datetime, limits: Limits) -> Command | None:
+    step = exits.next_step(lane, now, limits)
+    match step:
+        case None:
+            return None
+        case exits.Remove(order):
+            return cancel(lane, order)
+        case exits.Change(order, quantity, price):
+            return _modify(lane, order, quantity, price)
+        case exits.Place(leg):
+            return _place_exit(lane, leg, now)
+
+
+def _modify(lane: Lane, order: Order, quantity: int, price: Decimal) -> ModifyOrder | None:
+    if order.broker_id is None:
+        return None
+    return ModifyOrder(
+        client_id(lane),
+        order.id,
+        order.broker_id,
+        order.purpose,
+        quantity,
+        order.order_type,
+        price,
+        order.signal_id,
+    )
+
+
+def _place_exit(lane: Lane, leg: exits.Leg, now: datetime) -> PlaceOrder | None:
+    if lane.exits_lost >= 2:
+        return None  # restored once; cancelled again by somebody else: a person decides
+    first, second = exits.orders_of(lane, leg, (client_id(lane), client_id(lane, 1)), now)
+    return PlaceOrder(first.id, first, second)
+
+
+def _close(lane: Lane, job: Job | None, now: datetime, limits: Limits) -> Command | None:
+    """Cancel what rests, look, then close: never more than is held, never on an old sight of the broker."""
+    for order in book.resting(lane):
+        if order.status.at_broker and order.cancel_asked < limits.cancels and not _just_asked(order, lane, now, limits):
+            return cancel(lane, order)
+    if book.unsettled(lane) or not _seen_since_all_ended(lane, job):
+        return None
+    held, to = book.held(lane), job.exit_to if job is not None else 0
+    less = exits.coverable(lane)
+    if not agrees(lane):
+        stubborn = lane.divergence is not None and lane.divergence.seen >= 2
+        whole = to == 0 and book.foreign_quantity(lane) == 0 and _at_most(lane.broker_quantity or 0, held)
+        return _liquidate(lane, job, now) if stubborn and whole else None
+    quantity = min(abs(held - to), abs(less)) if held * to >= 0 else abs(less)
+    if quantity < 1:
+        return None
+    if _lost_one(lane, job) and to == 0 and book.foreign_quantity(lane) == 0:
+        return _liquidate(lane, job, now)
+    order = _closing_order(lane, job, Action.of(-held), quantity, now)
+    return PlaceOrder(order.id, order)
+
+
+def _just_asked(order: Order, lane: Lane, now: datetime, limits: Limits) -> bool:
+    """A cancel was taken and its effect is on the way; asked again only after another look."""
+    if order.cancel_asked < 1 or order.changed_at is None:
+        return False
+    return now < order.changed_at + limits.missing_after
+
+
+def _at_most(quantity: int, held: int) -> bool:
+    """The broker holds nothing beyond ours, and on our side."""
+    return quantity * held >= 0 and abs(quantity) <= abs(held)
+
+
+def _lost_one(lane: Lane, job: Job | None) -> bool:
+    """A closing order of this exit was sent and never found."""
+    signal_id = job.signal.id if job is not None else None
+    lost = (o for o in lane.orders if o.purpose is Purpose.CLOSE and o.status is Status.ABSENT)
+    return any(o.signal_id == signal_id for o in lost)
+
+
+def _closing_order(lane: Lane, job: Job | None, action: Action, quantity: int, now: datetime) -> Order:
+    return Order(
+        id=client_id(lane),
+        purpose=Purpose.CLOSE,
+        action=action,
+        quantity=quantity,
+        order_type=OrderType.MARKET,
+        sent_at=now,
+        signal_id=job.signal.id if job is not None else None,
+    )
+
+
+def _liquidate(lane: Lane, job: Job | None, now: datetime) -> Liquidate:
+    held = book.held(lane)
+    order = _closing_order(lane, job, Action.of(-held), abs(held), now)
+    return Liquidate(order.id, order)
+
+
+def _enter(lane: Lane, job: Job, now: datetime) -> PlaceOrder | None:
+    """Only here is risk opened. The rules have passed in `jobs`; the sight of the broker must be whole."""
+    signal = job.signal
+    if not signal.verb.enters or signal.terms is None or not lane.synced or lane.divergence is not None:
+        return None
+    if job.entry is not None:
+        order = lane.order(job.entry)
+        return PlaceOrder(order.id, order, not_after=signal.expires_at) if order.unsent else None
+    order = Order(
+        id=client_id(lane),
+        purpose=Purpose.ENTRY,
+        action=Action.of(jobs.wanted_sign(signal.verb)),
+        quantity=jobs.entry_size(signal.terms, book.held(lane)).quantity,
+        order_type=OrderType.MARKET,
+        sent_at=now,
+        signal_id=signal.id,
+        recorder_id=signal.recorder_id,
+        terms=signal.terms,
+    )
+    return PlaceOrder(order.id, order, not_after=signal.expires_at)
+
+
+# ── waking ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def wake_at(lane: Lane, now: datetime, limits: Limits) -> datetime | None:
+    """The next moment at which `plan` may say something new without any report; None when at rest."""
+    moments = [*_moments(lane, limits)]
+    ahead = [m for m in moments if m > now]
+    if _restless(lane):
+        ahead.append(now + limits.reread)
+    return min(ahead, default=None)
+
+
+def _moments(lane: Lane, limits: Limits) -> list[datetime]:
+    found = [j.signal.expires_at for j in lane.jobs if jobs.sendable(lane, j)]
+    found += [due for o in lane.orders if (due := look_at(o, limits)) is not None]
+    found += [m for m in (lane.retry_at, lane.read_again_at) if m is not None]
+    for order in lane.orders:
+        since = order.ended_at or order.sent_at
+        found += [since + limits.missing_after, since + limits.sibling_grace, since + limits.overdue_after]
+        found += [f.at + limits.partial_grace for f in book.order_fills(lane, order)]
+    if lane.unprotected_since is not None:
+        found.append(lane.unprotected_since + limits.unprotected_alarm)
+    return found
+
+
+def _restless(lane: Lane) -> bool:
+    """Something is unfinished, so looking again costs less than thinking of every reason to."""
+    moving = lane.read is not None or bool(lane.jobs) or lane.divergence is not None or book.in_doubt(lane)
+    return moving or book.unsettled_moving(lane) or lane.unprotected_since is not None
+
+
+__all__ = ["Decision", "GoFlat", "client_id", "plan", "wake_at"]

@@ -1,0 +1,185 @@
+"""A recorder's rules, an alert as it was read, and the signal that both make for one account.
+
+A recorder is one strategy with its webhook. Its routes name the accounts it trades, each with a multiplier.
+What an alert says is a `Reading`, whatever dialect it came in; `signal_for` turns reading and rules into the
+`Signal` one lane receives, so that the rules are frozen with the signal and a later edit changes nothing that
+is already under way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from justtrades.positions.model import (
+    AccountId,
+    OnOpposite,
+    OnSameSide,
+    RecorderId,
+    Signal,
+    SignalId,
+    Stop,
+    Target,
+    TargetUpdate,
+    Terms,
+    Verb,
+)
+from justtrades.positions.sizing import size
+
+
+class QuantityFrom(StrEnum):
+    RECORDER = "recorder"
+    ALERT = "alert"
+
+
+class ExitsFrom(StrEnum):
+    RECORDER = "recorder"
+    ALERT = "alert"
+
+
+class Mode(StrEnum):
+    TRADE = "trade"
+    SHADOW = "shadow"
+
+
+class OnGap(StrEnum):
+    HOLD = "hold"
+    RESYNC = "resync"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One account a recorder trades. Quantities are multiplied by `multiplier` and rounded down."""
+
+    account_id: AccountId
+    multiplier: Decimal = Decimal(1)
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """The rules of one strategy. Quantities are whole contracts; `symbol` None takes the alert's ticker."""
+
+    id: RecorderId
+    name: str
+    symbol: str | None = None
+    quantity: int = 1
+    quantity_from: QuantityFrom = QuantityFrom.RECORDER
+    add_quantity: int | None = None
+    max_quantity: int | None = None
+    on_same_side: OnSameSide = OnSameSide.ADD
+    on_opposite: OnOpposite = OnOpposite.REVERSE
+    targets: tuple[Target, ...] = ()
+    stop: Stop | None = None
+    exits_from: ExitsFrom = ExitsFrom.RECORDER
+    target_update: TargetUpdate = TargetUpdate.MODIFY
+    dialect: str = "auto"
+    mode: Mode = Mode.TRADE
+    on_gap: OnGap = OnGap.BLOCK
+    max_alert_age_seconds: int | None = None
+    secret: str | None = None
+    heartbeat_seconds: int | None = None
+    routes: tuple[Route, ...] = ()
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an alert says, whatever its dialect.
+
+    `repeat_key` holds the alert's own id or time fields; None when it carries none. `price` is the price the
+    alert saw, in points. `notes` list what was ignored, `warnings` what a person should change.
+    """
+
+    dialect: str
+    verb: Verb
+    ticker: str | None = None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    targets: tuple[Target, ...] = ()
+    stop: Stop | None = None
+    ignore_same_side: bool = False
+    alert_time: datetime | None = None
+    repeat_key: str | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A rule of ours says no before any lane is asked; `reason` is one sentence."""
+
+    reason: str
+
+
+def signal_for(
+    recorder: Recorder,
+    route: Route,
+    reading: Reading,
+    signal_id: SignalId,
+    received_at: datetime,
+    expires_at: datetime,
+) -> Signal | Blocked:
+    """The signal this route's lane receives. Exits need no size: they close what is held."""
+    base = _base_quantity(recorder, reading)
+    entry = size(base, route.multiplier, 0, None)
+    add = size(_add_quantity(recorder, reading, base), route.multiplier, 0, None)
+    if reading.verb.enters and entry.quantity < 1:
+        return Blocked(entry.reason or "the quantity comes to less than one contract")
+    return Signal(
+        id=signal_id,
+        verb=reading.verb,
+        received_at=received_at,
+        expires_at=expires_at,
+        recorder_id=recorder.id,
+        recorder_name=recorder.name,
+        terms=_terms(recorder, reading, entry.quantity, max(add.quantity, 1)),
+        quantity=_exit_quantity(reading),
+    )
+
+
+def _terms(recorder: Recorder, reading: Reading, quantity: int, add_quantity: int) -> Terms:
+    targets, stop = _exits(recorder, reading)
+    return Terms(
+        quantity=quantity,
+        add_quantity=add_quantity,
+        max_quantity=recorder.max_quantity,
+        on_same_side=OnSameSide.IGNORE if reading.ignore_same_side else recorder.on_same_side,
+        on_opposite=recorder.on_opposite,
+        targets=targets,
+        stop=stop,
+        target_update=recorder.target_update,
+    )
+
+
+def _exits(recorder: Recorder, reading: Reading) -> tuple[tuple[Target, ...], Stop | None]:
+    """With `exits_from: alert` what the alert carries wins and the recorder fills the rest."""
+    if recorder.exits_from is ExitsFrom.RECORDER:
+        return recorder.targets, recorder.stop
+    return reading.targets or recorder.targets, reading.stop or recorder.stop
+
+
+def _add_quantity(recorder: Recorder, reading: Reading, base: int) -> int:
+    if _from_alert(recorder, reading) or recorder.add_quantity is None:
+        return base
+    return recorder.add_quantity
+
+
+def _from_alert(recorder: Recorder, reading: Reading) -> bool:
+    return recorder.quantity_from is QuantityFrom.ALERT and reading.quantity is not None
+
+
+def _base_quantity(recorder: Recorder, reading: Reading) -> int:
+    if recorder.quantity_from is QuantityFrom.ALERT and reading.quantity is not None:
+        return int(reading.quantity)
+    return recorder.quantity
+
+
+def _exit_quantity(reading: Reading) -> int | None:
+    """A close asks for a part only when the alert names a quantity; more than held means all."""
+    if reading.verb.enters or reading.quantity is None or reading.quantity < 1:
+        return None
+    return int(reading.quantity)

@@ -1,0 +1,1 @@
+"""The claims justtrades makes, each one a test."""

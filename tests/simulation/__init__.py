@@ -1,0 +1,1 @@
+"""Claims about the whole engine under a virtual clock and seeded faults."""
