@@ -26,6 +26,7 @@ from justtrades.positions.commands import (
 from justtrades.positions.events import (
     AnswerLost,
     CallAccepted,
+    CallNotSent,
     CallRefused,
     Event,
     KillSwitched,
@@ -54,6 +55,7 @@ from justtrades.positions.model import (
     News,
     Order,
     OrderType,
+    Purpose,
     RecorderId,
     Signal,
     SignalDone,
@@ -128,6 +130,8 @@ class World:
     reach: Callable[[Command], bool] = field(default=lambda _: True)
     wake: datetime | None = None
     refuses: str | None = None
+    refuses_exits: bool = False
+    entries_wait_until: datetime | None = None
     hides: bool = False
     """Orders do arrive at the broker, but later than anybody can see."""
     hidden: list[PlaceOrder] = field(default_factory=list)
@@ -258,6 +262,10 @@ class World:
             self._place(command)
 
     def _place(self, command: PlaceOrder) -> Event:
+        if self.entries_wait_until is not None and command.purpose is Purpose.ENTRY:
+            return CallNotSent(command.id, "HTTP 429", self.entries_wait_until)
+        if self.refuses_exits and command.purpose.rests:
+            return CallRefused(command.id, "InvalidPrice")
         if self.refuses is not None:
             return CallRefused(command.id, self.refuses, "the broker said no")
         if self.hides:

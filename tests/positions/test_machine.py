@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from justtrades.positions.commands import CancelOrder, Command, Liquidate, ModifyOrder, PlaceOrder
 from justtrades.positions.events import AnswerLost, Event, Restarted
-from justtrades.positions.model import Action, OnOpposite, OnSameSide, Outcome, Purpose, Status, TargetUpdate, Verb
+from justtrades.positions.model import (
+    Action,
+    Noted,
+    OnOpposite,
+    OnSameSide,
+    Outcome,
+    Purpose,
+    Status,
+    TargetUpdate,
+    Verb,
+)
 from tests.positions.lane_world import World, started, terms
 
 
@@ -349,3 +360,36 @@ def test_events_repeated_and_late_change_nothing() -> None:
     world.run()
     assert world.lane.fills == before.fills
     assert [(o.id, o.status, o.price) for o in world.lane.orders] == [(o.id, o.status, o.price) for o in before.orders]
+
+
+def test_the_receipt_names_each_rule_with_its_numbers() -> None:
+    world = started()
+    first = world.alert(Verb.BUY, terms(2, max_quantity=3))
+    trimmed = world.alert(Verb.BUY, terms(2, max_quantity=3))
+    full = world.alert(Verb.BUY, terms(2, max_quantity=3))
+    world.wait(5)
+    assert "rule quantity: passed (2, at most 3)" in world.outcome(first).notes
+    assert "rule quantity: passed (trimmed from 2 to 1: max quantity 3, 2 held)" in world.outcome(trimmed).notes
+    assert "rule quantity: said no (max quantity 3 is reached: 3 held)" in world.outcome(full).notes
+
+
+def test_a_position_without_its_exit_is_told_once() -> None:
+    world = started()
+    world.refuses_exits = True
+    world.alert(Verb.BUY)
+    world.wait(30)
+    told = [n.text for n in world.news if isinstance(n, Noted) and "without its exit" in n.text]
+    assert told == ["+1 MNQZ6 is without its exit for 10 s"]
+
+
+def test_entries_rest_when_the_broker_asks_and_exits_go_on() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    world.entries_wait_until = world.now + timedelta(hours=1)
+    add = world.alert(Verb.BUY)
+    world.run()
+    assert world.lane.entries_again_at == world.entries_wait_until
+    close = world.alert(Verb.CLOSE)
+    world.wait(5)
+    assert (world.outcome(add).outcome, world.outcome(close).outcome) == (Outcome.SUPERSEDED, Outcome.FILLED)

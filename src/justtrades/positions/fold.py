@@ -66,7 +66,7 @@ def apply(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:
     return settle(_fold(lane, event, now, limits), now)
 
 
-def _fold(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:
+def _fold(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:  # noqa: PLR0911 - one arm an event
     match event:
         case SignalReceived(signal):
             return _receive(lane, Job(signal))
@@ -230,7 +230,11 @@ def _not_sent(lane: Lane, call: Call, answer: CallNotSent, now: datetime, limits
         else:
             lane = put(lane, _end(order, Status.ABSENT, now, answer.why))
     waited = _wait(lane, now, limits)
-    return replace(waited, retry_at=answer.again_at) if answer.again_at else waited
+    if answer.again_at is None:
+        return waited
+    if call.kind is CallKind.PLACE and lane.order(call.orders[0]).purpose is Purpose.ENTRY:
+        return replace(waited, retry_at=None, entries_again_at=answer.again_at)
+    return replace(waited, retry_at=answer.again_at)
 
 
 def _lost(lane: Lane, call: Call, answer: AnswerLost, now: datetime) -> Lane:
@@ -500,7 +504,7 @@ def go_flat(lane: Lane, now: datetime, limits: Limits) -> Lane:
     kept = tuple(o for o in lane.orders if still_of_use(lane, o, now, limits))
     gone = tuple(o for o in lane.orders if o not in kept)
     lane = tell(lane, LetGo(gone, lane.fills, lane.trade.id if lane.trade else None))
-    return replace(lane, trade=None, fills=(), orders=kept, foreign=standing.foreign, unprotected_since=None)
+    return replace(lane, trade=None, fills=(), orders=kept, foreign=standing.foreign)
 
 
 def still_of_use(lane: Lane, order: Order, now: datetime, limits: Limits) -> bool:

@@ -128,7 +128,7 @@ def _known(lane: Lane) -> bool:
     return seen and lane.call is None and book.quiet(lane) and not book.standing(lane).waiting
 
 
-def _owner_says_no(lane: Lane, signal: Signal) -> str | None:
+def owner_says_no(lane: Lane, signal: Signal) -> str | None:
     if lane.trade is None or signal.recorder_id in (None, lane.trade.recorder_id):
         return None
     return f"lane in use by recorder {lane.trade.recorder_id}"
@@ -139,7 +139,7 @@ def _enter_rules(lane: Lane, job: Job) -> JobDecision | None:
     terms = signal.terms
     if terms is None:
         return Resolve(signal.id, Outcome.NEEDS_ATTENTION, "an entry without rules cannot be sized")
-    if (owner := _owner_says_no(lane, signal)) is not None:
+    if (owner := owner_says_no(lane, signal)) is not None:
         return Resolve(signal.id, Outcome.BLOCKED, owner)
     if held == 0:
         return _fits(signal, terms, 0)
@@ -186,7 +186,7 @@ def _exit_rules(lane: Lane, job: Job) -> JobDecision | None:
         if not looked_since(lane, signal.received_at):
             return None
         return Resolve(signal.id, Outcome.NO_ACTION, "already flat at the broker")
-    if (owner := _owner_says_no(lane, signal)) is not None:
+    if (owner := owner_says_no(lane, signal)) is not None:
         return Resolve(signal.id, Outcome.NO_ACTION, owner)
     if (signal.verb is Verb.CLOSE_LONG and held < 0) or (signal.verb is Verb.CLOSE_SHORT and held > 0):
         return Resolve(signal.id, Outcome.NO_ACTION, f"{_position(held)}: nothing of that side to close")

@@ -28,8 +28,8 @@ class Limits:
     divergence_for: timedelta = timedelta(seconds=3)
     change_trusted_after: timedelta = timedelta(seconds=5)
     """A picture this much later than an accepted change shows what the broker made of it."""
-    exit_tries: int = 5
-    exit_refusals: int = 3
+    exit_tries: int = 8
+    exit_refusals: int = 5
     cancels: int = 5
     backoff: timedelta = timedelta(milliseconds=250)
     backoff_most: timedelta = timedelta(seconds=60)

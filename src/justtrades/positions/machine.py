@@ -40,6 +40,7 @@ from justtrades.positions.model import (
     Status,
 )
 from justtrades.positions.plan import Decision, GoFlat, plan, wake_at
+from justtrades.positions.rules import rules
 
 MOST_DECISIONS = 200
 """A step that decides more than this is a loop; it is stopped so that the lane can halt and say so."""
@@ -78,7 +79,7 @@ def record(lane: Lane, decision: Decision, now: datetime, limits: Limits) -> Lan
         case Resolve():
             return _resolve(lane, decision, now)
         case BeginExit():
-            return _begin_exit(lane, decision)
+            return _begin_exit(lane, decision, now)
         case EndExit(signal_id):
             job = _job(lane, signal_id)
             return put_job(lane, replace(job, exiting=False, exited=True, exit_refusal=None))
@@ -107,16 +108,16 @@ def _job(lane: Lane, signal_id: str) -> Job:
 
 
 def _resolve(lane: Lane, decision: Resolve, now: datetime) -> Lane:
-    job = _job(lane, decision.signal_id)
+    job = _judged(lane, _job(lane, decision.signal_id), now)
     if job.entry is not None and lane.order(job.entry).unsent:
         gone = replace(lane.order(job.entry), unsent=False, status=Status.ABSENT, ended_at=now)
         lane = put(lane, replace(gone, reason=decision.reason))
-    lane = replace(lane, jobs=tuple(j for j in lane.jobs if j is not job))
+    lane = replace(lane, jobs=tuple(j for j in lane.jobs if j.signal.id != job.signal.id))
     return tell(lane, SignalDone(job.signal.id, decision.outcome, decision.reason, job.notes))
 
 
-def _begin_exit(lane: Lane, decision: BeginExit) -> Lane:
-    job = _job(lane, decision.signal_id)
+def _begin_exit(lane: Lane, decision: BeginExit, now: datetime) -> Lane:
+    job = _judged(lane, _job(lane, decision.signal_id), now)
     from_quantity = book.held(lane)
     lane = put_job(lane, replace(job, begun=True, exiting=True, exit_from=from_quantity, exit_to=decision.to))
     if lane.trade is not None and decision.to == 0:
@@ -125,7 +126,7 @@ def _begin_exit(lane: Lane, decision: BeginExit) -> Lane:
 
 
 def _placing(lane: Lane, command: PlaceOrder, now: datetime) -> Lane:
-    order, other = command.order, command.other
+    before, order, other = lane, command.order, command.other
     fresh = all(o.id != order.id for o in lane.orders)
     if other is not None:
         order, other = replace(order, oco=other.id), replace(other, oco=order.id)
@@ -136,9 +137,16 @@ def _placing(lane: Lane, command: PlaceOrder, now: datetime) -> Lane:
     if fresh:
         lane = replace(lane, serial=lane.serial + len(ids))
     if order.purpose is Purpose.ENTRY:
-        job = _job(lane, order.signal_id or "")
+        job = _judged(before, _job(lane, order.signal_id or ""), now)
         return put_job(lane, replace(job, begun=True, entry=order.id))
     return _count_exit(lane) if order.purpose is Purpose.CLOSE else lane
+
+
+def _judged(lane: Lane, job: Job, now: datetime) -> Job:
+    """The job with the rules it met, told once: when it begins, or when it ends without having begun."""
+    if job.begun:
+        return job
+    return replace(job, notes=job.notes + tuple(rule.text for rule in rules(lane, job, now)))
 
 
 def _count_exit(lane: Lane) -> Lane:
@@ -155,13 +163,15 @@ def _cancelling(lane: Lane, command: CancelOrder, now: datetime) -> Lane:
 def _watch(lane: Lane, now: datetime, limits: Limits) -> Lane:
     """Since when a position wants an exit and does not have it; past the limit a person is told, once."""
     if exits.protected(lane):
-        return replace(lane, unprotected_since=None) if lane.unprotected_since is not None else lane
+        return replace(lane, unprotected_since=None, unprotected_told=False) if lane.unprotected_since else lane
     if lane.unprotected_since is None:
         return replace(lane, unprotected_since=now)
     late = now - lane.unprotected_since
-    if late < limits.unprotected_alarm or any(isinstance(n, Noted) and n.alarm for n in lane.news):
+    if lane.unprotected_told or late < limits.unprotected_alarm:
         return lane
-    return lane
+    text = f"{book.held(lane):+d} {lane.contract.name} is without its exit for {late.total_seconds():.0f} s"
+    signal_id = lane.trade.signal_id if lane.trade else None
+    return tell(replace(lane, unprotected_told=True), Noted(signal_id, text, alarm=True))
 
 
 __all__ = ["Step", "record", "step"]

@@ -463,6 +463,8 @@ class Lane:
     """A cancel, modify or liquidate whose answer was lost: nothing is sent until a later picture."""
     retry_at: datetime | None = None
     retries: int = 0
+    entries_again_at: datetime | None = None
+    """The broker asked entries to wait this long; exits go on."""
     read_again_at: datetime | None = None
     reads_failed: int = 0
     exits_refused: int = 0
@@ -470,6 +472,7 @@ class Lane:
     exits_lost: int = 0
     """How often a target or stop of the position held now was cancelled by somebody else."""
     unprotected_since: datetime | None = None
+    unprotected_told: bool = False
     killed: bool = False
     blocked: str | None = None
     """Entries are blocked until a person resumes, for this reason."""

@@ -298,6 +298,8 @@ def _enter(lane: Lane, job: Job, now: datetime) -> PlaceOrder | None:
     signal = job.signal
     if not signal.verb.enters or signal.terms is None or not lane.synced or lane.divergence is not None:
         return None
+    if lane.entries_again_at is not None and now < lane.entries_again_at:
+        return None
     if job.entry is not None:
         order = lane.order(job.entry)
         return PlaceOrder(order.id, order, not_after=signal.expires_at) if order.unsent else None
@@ -330,7 +332,7 @@ def wake_at(lane: Lane, now: datetime, limits: Limits) -> datetime | None:
 def _moments(lane: Lane, limits: Limits) -> list[datetime]:
     found = [j.signal.expires_at for j in lane.jobs if jobs.sendable(lane, j)]
     found += [due for o in lane.orders if (due := look_at(o, limits)) is not None]
-    found += [m for m in (lane.retry_at, lane.read_again_at) if m is not None]
+    found += [m for m in (lane.retry_at, lane.read_again_at, lane.entries_again_at) if m is not None]
     for order in lane.orders:
         since = order.ended_at or order.sent_at
         found += [since + limits.missing_after, since + limits.sibling_grace, since + limits.overdue_after]

@@ -1,0 +1,1 @@
+"""The HTTP edge: alerts come in, people and scripts look and act."""

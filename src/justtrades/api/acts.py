@@ -1,0 +1,85 @@
+"""`/api/v1`: acts of a person. Each is audited; each only reduces, stops, or lets go on what was stopped."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from justtrades.api.audited import AuditedRoute
+from justtrades.api.lists import Id
+from justtrades.api.problems import not_found
+from justtrades.api.schemas import (
+    CloseIn,
+    CloseOut,
+    FlattenIn,
+    FlattenOut,
+    KillIn,
+    KillOut,
+    LaneOut,
+    LanesOut,
+    ReconcileIn,
+    ResumeIn,
+)
+from justtrades.api.security import Admin, PartsOf
+from justtrades.api.views import lane_row
+from justtrades.desk import NoSuchLane
+from justtrades.positions.model import AccountId, ContractName
+
+router = APIRouter(tags=["acts"], route_class=AuditedRoute)
+
+
+@router.post("/positions/close", status_code=202)
+async def close(parts: PartsOf, by: Admin, body: CloseIn) -> CloseOut:
+    """Closes what is ours on one account and contract. The signal's page tells how it went."""
+    try:
+        signal_id = await parts.desk.close(AccountId(body.account_id), ContractName(body.contract), by)
+    except NoSuchLane:
+        raise not_found("lane") from None
+    return CloseOut(signal_id=signal_id)
+
+
+@router.post("/flatten", status_code=202)
+async def flatten(parts: PartsOf, by: Admin, body: FlattenIn | None = None) -> FlattenOut:
+    """Closes everything of ours, on one account or on all."""
+    account = AccountId(body.account_id) if body and body.account_id else None
+    return FlattenOut(signal_ids=list(await parts.desk.flatten(account, by)))
+
+
+@router.get("/kill")
+async def kill_state(parts: PartsOf) -> KillOut:
+    return KillOut.model_validate(parts.desk.kill_state())
+
+
+@router.put("/kill")
+async def kill(parts: PartsOf, by: Admin, body: KillIn) -> KillOut:
+    """While on, no entry leaves. In force and durable when this answers; exits go on."""
+    await parts.desk.kill(body.on, body.reason, by)
+    return KillOut.model_validate(parts.desk.kill_state())
+
+
+@router.post("/reconcile")
+async def reconcile(parts: PartsOf, body: ReconcileIn | None = None) -> LanesOut:
+    """Compares books and broker now; waits at most 10 s."""
+    account = AccountId(body.account_id) if body and body.account_id else None
+    views = await parts.desk.reconcile(account)
+    return LanesOut(lanes=[LaneOut.model_validate(lane_row(view)) for view in views])
+
+
+@router.post("/lanes/resume")
+async def resume_lane(parts: PartsOf, by: Admin, body: ResumeIn) -> LanesOut:
+    """Lets a halted lane go on. `adopt` makes the foreign quantity the recorder's trade, `leave` leaves it alone."""
+    account, contract = AccountId(body.account_id), ContractName(body.contract)
+    try:
+        await parts.desk.resume(account, contract, adopt=body.decision == "adopt", by=by)
+    except NoSuchLane:
+        raise not_found("lane") from None
+    views = [view for view in parts.desk.lanes() if (view.account_id, view.contract) == (account, contract)]
+    return LanesOut(lanes=[LaneOut.model_validate(lane_row(view)) for view in views])
+
+
+@router.post("/accounts/{account_id}/resume", status_code=204)
+async def resume_account(parts: PartsOf, by: Admin, account_id: Id) -> None:
+    """Lets entries on a halted account go on."""
+    try:
+        await parts.desk.resume_account(AccountId(account_id), by)
+    except NoSuchLane:
+        raise not_found("account") from None

@@ -1,0 +1,69 @@
+"""The application: ready parts in, routes out. It starts nothing; the engine's lifetime is the caller's.
+
+`/api/v1` is one router that carries the rule "an admin key is needed" for everything below it; what stands
+outside is open by being listed here.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.routing import Route
+
+from justtrades.api import acts, connections, docs, health, history, problems, recorders
+from justtrades.api.audited import AuditedRoute
+from justtrades.api.known import Tokens
+from justtrades.api.openapi import describe
+from justtrades.api.parts import Parts
+from justtrades.api.security import admin
+from justtrades.api.webhook import Webhook
+from justtrades.settings import allowed_networks, trusted_networks
+from justtrades.store.audit import AuditLog
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The whole HTTP surface over these parts."""
+    app = FastAPI(
+        title="justtrades",
+        version=parts.version,
+        description="TradingView alerts become protected, closed and recorded trades at Tradovate.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    tokens = Tokens(parts.settings.webhook_rate_per_minute)
+    webhook = _webhook(parts, tokens)
+    app.state.parts, app.state.tokens, app.state.webhook = parts, tokens, webhook
+    app.state.audit = AuditLog(parts.database, None)
+    problems.install(app)
+    # First in the list: it is looked for most often and in the greatest hurry.
+    app.router.routes.insert(0, Route("/webhook/{token}", webhook, methods=["POST"], name="webhook"))
+    app.include_router(health.router)
+    app.include_router(docs.router)
+    app.include_router(_api())
+    app.openapi = partial(describe, app, parts)  # type: ignore[method-assign]  # FastAPI's own way to replace it
+    return app
+
+
+def _api() -> APIRouter:
+    api = APIRouter(prefix="/api/v1", dependencies=[Depends(admin)], route_class=AuditedRoute)
+    for module in (connections, recorders, history, acts):
+        api.include_router(module.router)
+    return api
+
+
+def _webhook(parts: Parts, tokens: Tokens) -> Webhook:
+    settings = parts.settings
+    return Webhook(
+        database=parts.database,
+        desk=parts.desk,
+        tokens=tokens,
+        clock=parts.clock,
+        allowed=allowed_networks(settings.webhook_allowed_ips),
+        trusted=trusted_networks(settings.trusted_proxies),
+        duplicate_seconds=settings.duplicate_seconds,
+        entry_max_age=timedelta(seconds=settings.entry_max_age_seconds),
+        load=partial(tokens.refresh, parts),
+    )

@@ -1,0 +1,433 @@
+"""What `/api/v1` takes and gives, field by field as the contract names them.
+
+Prices and money are decimal strings in plain notation, quantities whole numbers, times RFC 3339 in UTC with `Z`,
+ids strings. What is taken is strict: a field nobody knows is a mistake somebody should hear of.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from justtrades.positions.model import OnOpposite, OnSameSide, TargetUpdate
+from justtrades.positions.prices import Unit
+from justtrades.positions.recorder import ExitsFrom, Mode, OnGap, QuantityFrom
+from justtrades.store.types import plain, utc
+
+T = TypeVar("T")
+
+
+def rfc3339(at: datetime) -> str:
+    return utc(at).astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+DecimalText = Annotated[
+    Decimal,
+    BeforeValidator(_no_bool),
+    PlainSerializer(plain, return_type=str),
+    WithJsonSchema({"type": "string", "format": "decimal", "example": "24500.25"}),
+]
+Moment = Annotated[
+    datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
+Text = Annotated[str, StringConstraints(max_length=500)]
+Secret = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Contracts = Annotated[int, Field(ge=1, le=10_000, strict=True)]
+Above = Annotated[DecimalText, Field(gt=0, lt=1_000_000_000, max_digits=28, allow_inf_nan=False)]
+
+
+class Taken(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Given(BaseModel):
+    """Read from rows and views by their names; a column more than is shown is no error."""
+
+    model_config = ConfigDict(from_attributes=True, extra="ignore")
+
+
+class Page(Given, Generic[T]):
+    """One page of a list, newest first. `next` is the cursor for `before`; null at the end."""
+
+    items: list[T]
+    next: str | None = None
+
+
+class ProblemBody(Given):
+    """RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+# ── connections and accounts ─────────────────────────────────────────────────────────────────────────────────
+
+
+class Credentials(Taken):
+    username: Text | None = None
+    password: Secret | None = None
+    app_id: Text | None = None
+    app_version: Text | None = None
+    cid: (
+        Annotated[
+            str, StringConstraints(max_length=100), BeforeValidator(lambda v: str(v) if isinstance(v, int) else v)
+        ]
+        | None
+    ) = None
+    sec: Secret | None = None
+    device_id: Text | None = None
+
+
+class ConnectionIn(Credentials):
+    name: Name
+    environment: Literal["paper", "demo", "live"]
+    auth: Literal["password", "oauth"] = "password"
+
+
+class ConnectionPatch(Credentials):
+    name: Name | None = None
+    enabled: bool | None = None
+
+
+class BudgetOut(Given):
+    minute_used: int
+    minute_limit: int
+    hour_used: int
+    hour_limit: int
+
+
+class ConnectionOut(Given):
+    id: str
+    name: str
+    environment: str
+    auth: str
+    enabled: bool
+    state: Literal["connecting", "synced", "penalty", "refused", "offline"]
+    reason: str | None = None
+    token_expires_at: Moment | None = None
+    last_event_at: Moment | None = None
+    budget: BudgetOut | None = None
+    created_at: Moment
+
+
+class BrokerAccountOut(Given):
+    """An account as the broker lists it at this moment."""
+
+    broker_account_id: str
+    name: str
+    active: bool
+    why: str | None = None
+
+
+class ConnectionTested(Given):
+    accounts: list[BrokerAccountOut]
+
+
+class AccountOut(Given):
+    id: str
+    connection_id: str
+    broker_account_id: str
+    name: str
+    active: bool
+    halted: bool
+    halt_reason: str | None = None
+
+
+# ── recorders ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class TargetBody(Taken):
+    model_config = ConfigDict(from_attributes=True)
+    distance: Above
+    unit: Unit = Unit.TICKS
+    percent: Annotated[DecimalText, Field(gt=0, le=100)] = Decimal(100)
+
+
+class StopBody(Taken):
+    distance: Above
+    unit: Unit = Unit.TICKS
+
+
+class RouteBody(Taken):
+    account_id: Name
+    multiplier: Annotated[DecimalText, Field(gt=0, le=1000, max_digits=12)] = Decimal(1)
+    enabled: bool = True
+
+
+class RecorderIn(Taken):
+    """A strategy and its rules; see the README for what each rule means."""
+
+    name: Name
+    symbol: Name | None = None
+    quantity: Contracts = 1
+    quantity_from: QuantityFrom = QuantityFrom.RECORDER
+    add_quantity: Contracts | None = None
+    max_quantity: Contracts | None = None
+    on_same_side: OnSameSide = OnSameSide.ADD
+    on_opposite: OnOpposite = OnOpposite.REVERSE
+    targets: Annotated[list[TargetBody], Field(max_length=10)] = []
+    stop: StopBody | None = None
+    exits_from: ExitsFrom = ExitsFrom.RECORDER
+    target_update: TargetUpdate = TargetUpdate.MODIFY
+    dialect: Name = "auto"
+    mode: Mode = Mode.TRADE
+    on_gap: OnGap = OnGap.BLOCK
+    max_alert_age_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = None
+    secret: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    heartbeat_seconds: Annotated[int, Field(ge=1, le=604_800)] | None = None
+    routes: Annotated[list[RouteBody], Field(max_length=100)] = []
+    enabled: bool = True
+
+
+class RecorderPatch(Taken):
+    """Any of a recorder's fields; what is not named stays."""
+
+    name: Name | None = None
+    symbol: Name | None = None
+    quantity: Contracts | None = None
+    quantity_from: QuantityFrom | None = None
+    add_quantity: Contracts | None = None
+    max_quantity: Contracts | None = None
+    on_same_side: OnSameSide | None = None
+    on_opposite: OnOpposite | None = None
+    targets: Annotated[list[TargetBody], Field(max_length=10)] | None = None
+    stop: StopBody | None = None
+    exits_from: ExitsFrom | None = None
+    target_update: TargetUpdate | None = None
+    dialect: Name | None = None
+    mode: Mode | None = None
+    on_gap: OnGap | None = None
+    max_alert_age_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = None
+    secret: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    heartbeat_seconds: Annotated[int, Field(ge=1, le=604_800)] | None = None
+    routes: Annotated[list[RouteBody], Field(max_length=100)] | None = None
+    enabled: bool | None = None
+
+
+class RecorderOut(RecorderIn):
+    """`secret` is never shown; `has_secret` tells that there is one."""
+
+    model_config = ConfigDict(extra="ignore")
+    id: str
+    has_secret: bool
+    last_alert_at: Moment | None = None
+    created_at: Moment
+    updated_at: Moment
+
+
+class RecorderMade(RecorderOut):
+    """The token is shown this once."""
+
+    token: str
+    webhook_url: str
+
+
+class RotateIn(Taken):
+    overlap_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = 86_400
+
+
+class RotateOut(Given):
+    token: str
+    webhook_url: str
+    old_token_expires_at: Moment
+
+
+# ── what happened ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class SignalRouteOut(Given):
+    account_id: str
+    contract: str | None = None
+    status: str
+    outcome: str | None = None
+    reason: str | None = None
+    finished_at: Moment | None = None
+
+
+class SignalOut(Given):
+    id: str
+    recorder_id: str | None = None
+    received_at: Moment
+    source: str
+    dialect: str | None = None
+    verb: str | None = None
+    ticker: str | None = None
+    status: str
+    outcome: str | None = None
+    reason: str | None = None
+    finished_at: Moment | None = None
+
+
+class LaneOut(Given):
+    account_id: str
+    contract: str
+    quantity: int
+    broker_quantity: int | None = None
+    foreign_quantity: int = 0
+    in_doubt: bool
+    doubt_seconds: float = 0
+    halted: bool
+    halt_reason: str | None = None
+    owner_recorder_id: str | None = None
+    unprotected_seconds_today_max: float
+    checked_at: Moment | None = None
+
+
+class ExitOut(Given):
+    price: DecimalText
+    quantity: int
+    broker_order_id: str | None = None
+
+
+class PositionOut(Given):
+    recorder_id: str | None = None
+    account_id: str
+    contract: str
+    side: Literal["LONG", "SHORT"]
+    quantity: int
+    average_price: DecimalText | None = None
+    targets: list[ExitOut]
+    stop: ExitOut | None = None
+    protected: bool
+    broker_quantity: int | None = None
+    checked_at: Moment | None = None
+
+
+class TradeOut(Given):
+    id: str
+    recorder_id: str
+    signal_id: str
+    account_id: str
+    ticker: str
+    contract: str
+    action: str
+    side: str
+    entry_price: DecimalText | None = None
+    exit_price: DecimalText | None = None
+    quantity: int
+    tp_price: DecimalText | None = None
+    sl_price: DecimalText | None = None
+    status: str
+    pnl: DecimalText | None = None
+    pnl_ticks: DecimalText | None = None
+    fees: DecimalText | None = None
+    exit_reason: str | None = None
+    broker_order_id: str | None = None
+    broker_strategy_id: str | None = None
+    broker_fill_price: DecimalText | None = None
+    broker_managed_tp_sl: bool
+    opened_at: Moment
+    closed_at: Moment | None = None
+
+
+class OrderOut(Given):
+    id: str
+    client_order_id: str
+    broker_order_id: str | None = None
+    signal_id: str | None = None
+    account_id: str
+    contract: str
+    purpose: Literal["entry", "target", "stop", "close"]
+    action: str
+    quantity: int
+    order_type: str
+    price: DecimalText | None = None
+    status: str
+    filled_quantity: int
+    average_price: DecimalText | None = None
+    reason: str | None = None
+    text: str | None = None
+    created_at: Moment
+
+
+class FillOut(Given):
+    id: str
+    broker_fill_id: str
+    order_id: str | None = None
+    account_id: str
+    contract: str
+    action: str
+    quantity: int
+    price: DecimalText
+    filled_at: Moment
+    busted: bool = False
+
+
+class AuditOut(Given):
+    id: str
+    at: Moment
+    connection_id: str | None = None
+    method: str
+    endpoint: str
+    status: int | None = None
+    duration_ms: float | None = None
+    request: str | None = None
+    response: str | None = None
+    response_hash: str | None = None
+    signal_id: str | None = None
+    order_id: str | None = None
+
+
+# ── acts ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class CloseIn(Taken):
+    account_id: Name
+    contract: Name
+
+
+class FlattenIn(Taken):
+    account_id: Name | None = None
+
+
+class ReconcileIn(Taken):
+    account_id: Name | None = None
+
+
+class KillIn(Taken):
+    on: Annotated[bool, Field(strict=True)]
+    reason: Text = ""
+
+
+class ResumeIn(Taken):
+    account_id: Name
+    contract: Name
+    decision: Literal["adopt", "leave"]
+
+
+class CloseOut(Given):
+    signal_id: str
+
+
+class FlattenOut(Given):
+    signal_ids: list[str]
+
+
+class KillOut(Given):
+    on: bool
+    reason: str
+    since: Moment | None = None
+
+
+class LanesOut(Given):
+    lanes: list[LaneOut]

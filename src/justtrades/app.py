@@ -1,0 +1,440 @@
+"""The only place that builds things, and the owner of their lifetimes.
+
+    lock the database ▸ migrate ▸ open ▸ keys ▸ paper broker ▸ desk ▸ API ▸ listen
+
+Everything runs in one task group. When the desk ends unexpectedly, the server stops and the error is raised: a
+process that answers 200 while its engine is dead is worse than none. Shutdown is a polite crash: nothing is
+flushed that was not durable already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from justtrades import __version__
+from justtrades.api.app import create_app
+from justtrades.api.parts import Parts
+from justtrades.broker.port import Broker, Refused
+from justtrades.broker.simulator.paper import embedded
+from justtrades.broker.tradovate import Credentials, TradovateBroker, TradovateSettings
+from justtrades.desk import Desk
+from justtrades.positions.limits import Limits
+from justtrades.positions.model import ConnectionId, ContractName
+from justtrades.settings import BadSetting, Settings, key_file, secret_file
+from justtrades.store import books, connections, migrate, switches
+from justtrades.store.audit import AuditLog, prune
+from justtrades.store.connections import ConnectionRow
+from justtrades.store.lock import EngineLock, EngineLocked
+from justtrades.store.secrets import Box, NotOpened, hashed, new_key, new_token
+from justtrades.store.session import Database
+from justtrades.tokens import SealedTokens
+
+log = logging.getLogger(__name__)
+
+PRUNE_EVERY = 6 * 3600.0
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Engine:
+    """A running engine: where it listens and what it is made of. `admin_key` only when it was made just now."""
+
+    url: str
+    app: FastAPI
+    desk: Desk
+    database: Database
+    local_key: str
+    admin_key: str | None
+    paper_url: str | None
+    ended: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Cannot(Exception):
+    """The engine cannot start; one sentence. `code` is the exit code."""
+
+    def __init__(self, sentence: str, code: int = 1) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+# ── running ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def serve(settings: Settings) -> int:
+    """Runs the engine until it is told to stop; the exit code of the process."""
+    set_up_logging(settings)
+    try:
+        run_loop(_serve(settings))
+    except Cannot as error:
+        print(f"justtrades: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """On uvloop where it exists."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
+
+
+async def _serve(settings: Settings) -> None:
+    async with engine(settings, on_signals=True) as running:
+        if running.admin_key is not None:
+            print(f"admin key (shown once, only its hash is kept): {running.admin_key}", flush=True)
+        print(f"justtrades {__version__} listens on {running.url}  ·  docs {running.url}/docs", flush=True)
+        await running.ended
+
+
+@asynccontextmanager
+async def engine(
+    settings: Settings, *, clock: Clock = utc_now, on_signals: bool = False, demo_token: str | None = None
+) -> AsyncIterator[Engine]:
+    """A whole engine for as long as the block lasts. Raises `Cannot` when it cannot start."""
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_listen(settings.host, settings.port))
+        database, lock = await _open(settings, clock, stack)
+        box = Box(_secret_key(settings))
+        admin_key, local_key, hashes = await _keys(settings, database)
+        stack.callback(_remove, key_file(settings))
+        paper_url = await _paper(settings, database, clock, stack)
+        async with httpx.AsyncClient(timeout=2.0) as plain:
+            audits: dict[ConnectionId, AuditLog] = {}
+            stack.push_async_callback(_drain, audits)
+            desk = _desk(settings, database, box, clock, paper_url, plain, audits)
+            parts = Parts(
+                settings=settings,
+                database=database,
+                desk=desk,
+                box=box,
+                clock=clock,
+                version=__version__,
+                admin_hashes=hashes,
+                local_hash=hashed(local_key),
+                demo_token=demo_token,
+            )
+            app = create_app(parts)
+            url = f"http://{settings.host}:{listener.getsockname()[1]}"
+            running = Engine(url, app, desk, database, local_key, admin_key, paper_url)
+            async with _alongside(running, settings, listener, lock, on_signals=on_signals):
+                yield running
+
+
+@asynccontextmanager
+async def _alongside(
+    running: Engine, settings: Settings, listener: socket.socket, lock: EngineLock, *, on_signals: bool
+) -> AsyncIterator[None]:
+    """Desk and server run beside the block; whichever ends first ends all, with its error."""
+    server = Server(_uvicorn(running.app), on_signals=on_signals)
+    desk = asyncio.create_task(running.desk.run(), name="desk")
+    pruning = asyncio.create_task(_prune(running.database, settings.audit_days), name="prune")
+    holding = asyncio.create_task(_hold(lock), name="lock")
+    try:
+        await _first(desk, asyncio.create_task(running.desk.started()))
+        serving = asyncio.create_task(server.serve(sockets=[listener]), name="server")
+        watch = asyncio.create_task(_watch(running, (desk, pruning, holding, serving)))
+        try:
+            await _first(serving, asyncio.create_task(server.ready.wait()))
+            yield
+        finally:
+            server.should_exit = True
+            await asyncio.gather(serving, return_exceptions=True)
+            watch.cancel()
+    finally:
+        for task in (desk, pruning, holding):
+            task.cancel()
+        await asyncio.gather(desk, pruning, holding, return_exceptions=True)
+
+
+async def _hold(lock: EngineLock) -> None:
+    """Without its lock another engine may start on this database, so this one ends."""
+    await lock.lost.wait()
+    raise Cannot("the lock on the database was lost")
+
+
+async def _watch(running: Engine, tasks: tuple[asyncio.Task[None], ...]) -> None:
+    """The first to end ends the engine: with its error, or in peace when the server was told to stop."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("%s ended: %s", task.get_name(), error, exc_info=error)
+            running.ended.set_exception(error)
+            return
+    running.ended.set_result(None)
+
+
+async def _first(work: asyncio.Task[None], ready: asyncio.Task[Any]) -> None:
+    """Until `ready`; raises when `work` ended before."""
+    await asyncio.wait((work, ready), return_when=asyncio.FIRST_COMPLETED)
+    if work.done():
+        ready.cancel()
+        await work
+
+
+class Server(uvicorn.Server):
+    """uvicorn that tells when it listens and, inside somebody else's program, leaves signals alone."""
+
+    def __init__(self, config: uvicorn.Config, *, on_signals: bool) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+        self._on_signals = on_signals
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        if not self._on_signals:
+            yield
+            return
+        with super().capture_signals():
+            yield
+
+
+def _uvicorn(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=3,
+        ws="none",
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """With the protocol named, so that the connections it makes have TCP_NODELAY set (40 ms a round trip)."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise Cannot(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    return listener
+
+
+# ── building ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tuple[Database, EngineLock]:
+    lock = EngineLock(settings.database_url)
+    try:
+        await stack.enter_async_context(lock)
+    except EngineLocked:
+        raise Cannot("another engine already runs on this database") from None
+    await migrate.upgrade(settings.database_url)
+    database = Database(settings.database_url, clock=clock)
+    await database.open()
+    stack.push_async_callback(database.close)
+    return database, lock
+
+
+def _secret_key(settings: Settings) -> str:
+    """From the environment, or from the key file, which is made on first start."""
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value()
+    path = secret_file(settings)
+    if not path.exists():
+        _write_private(path, new_key())
+    return path.read_text(encoding="ascii").strip()
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Readable by its owner only, from the first byte on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text + "\n")
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+async def _keys(settings: Settings, database: Database) -> tuple[str | None, str, frozenset[str]]:
+    """The admin key if it was made just now, the key of the key file, and the hashes of all that are good."""
+    local_key = new_token()
+    _write_private(key_file(settings), local_key)
+    if settings.admin_key is not None:
+        return None, local_key, frozenset({hashed(settings.admin_key.get_secret_value())})
+    kept = await database.read(switches.keys)
+    if kept:
+        return None, local_key, frozenset(key.hash for key in kept)
+    made = new_token()
+    first = switches.AdminKey(switches.FIRST_KEY, "made at first start", "admin", hashed(made), database.now())
+    await database.write(lambda c: switches.keep_key(c, first))
+    return made, local_key, frozenset({first.hash})
+
+
+async def _paper(settings: Settings, database: Database, clock: Clock, stack: AsyncExitStack) -> str | None:
+    """Where the paper broker is, when a connection needs one; without any connection `paper` is made first."""
+    await database.write(lambda c: books.first_connection(c, clock()))
+    state = await database.read(books.load)
+    if settings.paper_url is not None:
+        return settings.paper_url.rstrip("/")
+    if not any(row.environment == "paper" for row in state.connections):
+        return None
+    return await stack.enter_async_context(embedded(_ledger(settings), market=settings.paper_market))
+
+
+def _ledger(settings: Settings) -> Path:
+    """The simulator's own file beside the database: it outlives the engine as a real broker would."""
+    beside = key_file(settings)
+    return beside.with_name(f"{beside.stem}-paper.db")
+
+
+async def _drain(audits: dict[ConnectionId, AuditLog]) -> None:
+    """What was heard last is written before the database closes."""
+    for audit in audits.values():
+        await audit.drain()
+
+
+def _desk(
+    settings: Settings,
+    database: Database,
+    box: Box,
+    clock: Clock,
+    paper_url: str | None,
+    plain: httpx.AsyncClient,
+    audits: dict[ConnectionId, AuditLog],
+) -> Desk:
+    tapes: dict[ConnectionId, Callable[[ContractName, Decimal], Awaitable[None]]] = {}
+
+    async def make_broker(row: ConnectionRow) -> Broker:
+        base = _base_url(settings, row.environment, paper_url)
+        try:
+            secrets = await database.read(lambda c: connections.load_secrets(c, box, row.id))
+        except NotOpened as error:
+            raise Refused("SecretKey", str(error)) from None
+        if row.environment == "paper" and settings.paper_market == "alerts":
+            tapes[row.id] = _Tape(plain, base).hear
+        return TradovateBroker(
+            TradovateSettings(
+                base_url=base,
+                credentials=_credentials(row, secrets),
+                request_timeout=settings.request_timeout_seconds,
+                penalty_rest=settings.penalty_rest_seconds,
+                budget_per_minute=settings.budget_per_minute,
+                budget_per_hour=settings.budget_per_hour,
+            ),
+            audits.setdefault(row.id, AuditLog(database, row.id)),
+            SealedTokens(database, box, row.id, base),
+            clock,
+        )
+
+    return Desk(
+        database=database,
+        make_broker=make_broker,
+        limits=Limits(settle=timedelta(seconds=settings.settle_seconds)),
+        clock=clock,
+        truth_poll=settings.truth_poll_seconds,
+        price_seen=tapes,
+    )
+
+
+def _base_url(settings: Settings, environment: str, paper_url: str | None) -> str:
+    match environment:
+        case "paper" if paper_url is not None:
+            return paper_url
+        case "demo":
+            return settings.tradovate_demo_url
+        case "live" if settings.live_trading:
+            return settings.tradovate_live_url
+        case "live":
+            raise Refused("LiveTrading", "live connections are refused unless JUSTTRADES_LIVE_TRADING is true")
+        case _:
+            raise Refused("Environment", f"a connection of environment {environment} cannot be used")
+
+
+def _credentials(row: ConnectionRow, kept: dict[str, str]) -> Credentials:
+    names = ("password", "app_id", "app_version", "device_id", "cid", "sec")
+    given = {name: kept[name] for name in names if kept.get(name)}
+    return Credentials(name=row.username or "paper", **{"password": "paper", "device_id": row.id, **given})
+
+
+@dataclass(frozen=True, slots=True)
+class _Tape:
+    """The simulator's market follows the prices alerts saw."""
+
+    client: httpx.AsyncClient
+    base: str
+
+    async def hear(self, contract: ContractName, price: Decimal) -> None:
+        url = f"{self.base.removesuffix('/v1')}/control/price"
+        try:
+            await self.client.post(url, json={"symbol": contract, "price": str(price)})
+        except httpx.HTTPError as error:
+            log.warning("the paper market did not hear a price: %s", error)
+
+
+async def _prune(database: Database, days: int) -> None:
+    """Audit rows past their days leave a few thousand at a time, so that nothing waits long behind it."""
+    while True:
+        removed = await database.write(lambda c: prune(c, database.now() - timedelta(days=days)))
+        await asyncio.sleep(0.05 if removed else PRUNE_EVERY)
+
+
+# ── logging ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def set_up_logging(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(message)s" if settings.log_format == "json" else "%(asctime)s %(levelname)-7s %(message)s",
+        datefmt="%H:%M:%S",
+        force=True,
+    )
+    if settings.log_format == "json":
+        logging.getLogger().handlers[0].setFormatter(JsonLines())
+    for noisy in ("httpx", "httpcore", "aiosqlite", "websockets", "alembic", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        import json
+
+        at = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
+        line = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+__all__ = ["BadSetting", "Cannot", "Engine", "engine", "run_loop", "serve"]

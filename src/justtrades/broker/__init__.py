@@ -1,0 +1,1 @@
+"""Brokers: the port, the Tradovate adapter behind it, and a simulator that speaks as Tradovate does."""

@@ -1,0 +1,163 @@
+"""Faults that wait for their moment: which call is hit, and how. Pure; others carry the faults out.
+
+A fault is armed with a short text (`lose_answer`, `status:500`, `failure:MaxPosLimitReached:Too many` …), an
+endpoint, and which of its next calls it hits: the `nth`, `times` in a row. A manner (`visibility_lag:2`,
+`delay_events:1` …) is no single call's fault: it holds until the faults are cleared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+
+class Kind(StrEnum):
+    """What happens to a call."""
+
+    LOSE_REQUEST = "lose_request"
+    """Dropped before anything is done."""
+    LOSE_ANSWER = "lose_answer"
+    """Done, then the connection is cut (after so many seconds)."""
+    STALL = "stall"
+    """Answered so many seconds late; done at once or, `when: before`, at the end."""
+    STATUS = "status"
+    """An HTTP status, before or after it is done."""
+    EMPTY = "empty"
+    """`{}`, before or after it is done."""
+    HTML = "html"
+    FAILURE = "failure"
+    """A failureReason and failureText; nothing is done."""
+    LATE_REJECT = "late_reject"
+    """An orderId, then RiskRejected."""
+    EXCHANGE_CANCEL = "exchange_cancel"
+    """An orderId, then Canceled by the exchange."""
+    PENALTY = "penalty"
+    """p-ticket, p-time and maybe p-captcha, until the request comes with its ticket."""
+
+
+class Manner(StrEnum):
+    """How reads and sockets behave until told otherwise."""
+
+    VISIBILITY_LAG = "visibility_lag"
+    DELAY_EVENTS = "delay_events"
+    DUPLICATE_EVENTS = "duplicate_events"
+    SHUFFLE_EVENTS = "shuffle_events"
+    EVENTS_FIRST = "events_first"
+    OMIT_EMPTY = "omit_empty"
+    """Empty arrays are left out of the sync message."""
+
+
+class Blow(StrEnum):
+    """What happens to every open socket, now."""
+
+    SILENT_SOCKET = "silent_socket"
+    DROP_SOCKET = "drop_socket"
+    SHUTDOWN = "shutdown"
+
+
+ANY: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    kind: Kind
+    endpoint: str = ANY
+    nth: int = 1
+    times: int = 1
+    after: bool = True
+    """For `status`, `empty` and `stall`: the request is carried out (else not, or only at the end)."""
+    seconds: float = 0.0  # a wait for the event loop, no money
+    words: tuple[str, ...] = ()
+
+    def word(self, index: int, default: str = "") -> str:
+        return self.words[index] if index < len(self.words) else default
+
+    def hits(self, endpoint: str) -> bool:
+        return self.endpoint in (ANY, endpoint)
+
+
+def parse_fault(body: Mapping[str, Any]) -> Fault:
+    """`{fault, endpoint, nth, times, when}`; ValueError for a fault that does not exist."""
+    name, *words = str(body["fault"]).split(":", 2)
+    if name.isdigit():
+        name, words = Kind.STATUS, [name]
+    kind = Kind(name)
+    seconds = words[0] if kind in (Kind.STALL, Kind.LOSE_ANSWER, Kind.PENALTY) and words else "0"
+    return Fault(
+        kind=kind,
+        endpoint=str(body.get("endpoint", ANY)).lower(),
+        nth=int(body.get("nth", 1)),
+        times=int(body.get("times", 1)),
+        after=body.get("when", "after") != "before" and kind is not Kind.FAILURE,
+        seconds=float(seconds),
+        words=tuple(words),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A penalty that is being served. With a captcha nothing helps."""
+
+    ticket: str
+    seconds: float  # p-time on the wire
+    until: datetime
+    captcha: bool
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"p-ticket": self.ticket, "p-time": self.seconds}
+        return body | ({"p-captcha": True} if self.captcha else {})
+
+
+class Faults:
+    """The armed faults, in the order they were armed, and the penalties being served."""
+
+    def __init__(self) -> None:
+        self._armed: list[Fault] = []
+        self._tickets: dict[str, Ticket] = {}
+        self._issued = 0
+
+    def arm(self, fault: Fault) -> None:
+        self._armed.append(fault)
+
+    def clear(self) -> None:
+        self._armed.clear()
+        self._tickets.clear()
+
+    @property
+    def armed(self) -> tuple[Fault, ...]:
+        return tuple(self._armed)
+
+    def take(self, endpoint: str) -> Fault | None:
+        """The fault that hits this call, if any; every fault that waits for such a call counts it."""
+        hit: Fault | None = None
+        waiting: list[Fault] = []
+        for fault in self._armed:
+            if not fault.hits(endpoint) or (hit is not None and fault.nth <= 1):
+                waiting.append(fault)
+            elif fault.nth > 1:
+                waiting.append(replace(fault, nth=fault.nth - 1))
+            else:
+                hit = fault
+                waiting += [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
+        self._armed = waiting
+        return hit
+
+    def punish(self, endpoint: str, fault: Fault, now: datetime) -> Ticket:
+        """Begin a penalty on an endpoint."""
+        self._issued += 1
+        until = now + timedelta(seconds=fault.seconds)
+        ticket = Ticket(f"paper-{self._issued}", fault.seconds, until, fault.word(1) == "captcha")
+        self._tickets[endpoint] = ticket
+        return ticket
+
+    def penalty(self, endpoint: str, shown: str | None, now: datetime) -> Ticket | None:
+        """The penalty still standing in the way of a call that shows this ticket."""
+        ticket = self._tickets.get(endpoint)
+        if ticket is None or ticket.captcha or shown != ticket.ticket or now < ticket.until:
+            return ticket
+        del self._tickets[endpoint]
+        return None

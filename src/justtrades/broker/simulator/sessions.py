@@ -1,0 +1,91 @@
+"""Logins and tokens: each token request opens a session, a renewal prolongs one.
+
+At most two sessions per user: a third closes the oldest, whose tokens then fail (protocol.md section 2,
+official). A renewal returns another token; the old one stays good until its own end [guess]. Nothing of this
+outlives a restart: clients then log in again, as after maintenance.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from zlib import crc32
+
+LIFETIME: Final = timedelta(minutes=80)
+"""What tokens live today (recorded: 4800 s)."""
+SESSIONS_PER_USER: Final = 2
+_FIRST_USER: Final = 2_150_000
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """One login. `on_close` hears why it was closed (its sockets do)."""
+
+    id: int
+    user: str
+    expires: datetime
+    tokens: dict[str, datetime] = field(default_factory=dict)
+    on_close: set[Callable[[str], None]] = field(default_factory=set)
+
+    @property
+    def user_id(self) -> int:
+        return user_id(self.user)
+
+
+def user_id(name: str) -> int:
+    return _FIRST_USER + crc32(name.encode()) % 800_000
+
+
+class Sessions:
+    def __init__(self, users: Mapping[str, str] | None = None, lifetime: timedelta = LIFETIME) -> None:
+        """`users`: passwords by name; None lets anybody in."""
+        self._users = users
+        self._lifetime = lifetime
+        self._open: list[Session] = []
+        self._opened = 0
+        self._used_codes: set[str] = set()
+
+    def may_enter(self, name: str, password: str) -> bool:
+        return bool(name) if self._users is None else self._users.get(name) == password != ""
+
+    def open(self, user: str, now: datetime) -> tuple[Session, str]:
+        """A new session and its token; the user's oldest one goes if there are too many."""
+        self._opened += 1
+        session = Session(3_050_000_000 + self._opened, user, now)
+        own = [other for other in self._open if other.user == user]
+        if len(own) >= SESSIONS_PER_USER:
+            self.close(own[0], "ConnectionQuotaReached")
+        self._open.append(session)
+        return session, self.renew(session, now)
+
+    def renew(self, session: Session, now: datetime) -> str:
+        """Another token of the same session."""
+        token = secrets.token_urlsafe(48)
+        session.expires = now + self._lifetime
+        session.tokens = {old: end for old, end in session.tokens.items() if end > now}
+        session.tokens[token] = session.expires
+        return token
+
+    def of(self, token: str, now: datetime) -> Session | None:
+        """The open session of a token that has not expired."""
+        return next((one for one in self._open if one.tokens.get(token, now) > now), None)
+
+    def use_code(self, code: str) -> bool:
+        """An authorization code works once."""
+        if not code or code in self._used_codes:
+            return False
+        self._used_codes.add(code)
+        return True
+
+    def close(self, session: Session, reason: str) -> None:
+        if session in self._open:
+            self._open.remove(session)
+        for listener in tuple(session.on_close):
+            listener(reason)
+
+    def close_all(self, reason: str) -> None:
+        for session in tuple(self._open):
+            self.close(session, reason)

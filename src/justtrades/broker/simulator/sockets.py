@@ -1,0 +1,281 @@
+"""The user socket: Tradovate's frames over a WebSocket (protocol.md section 4, official unless marked).
+
+`o` at once; `h` after 2.5 s without anything to say; `a[…]` for responses and events; `c[code,"reason"]` before
+closing. A client that is silent for 10 s, or not authorized after 10 s, is dropped. Requests are four fields
+joined by newlines. Several requests may be under way at once; a socket that reads too slowly is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from justtrades.broker.simulator import replies
+from justtrades.broker.simulator.calls import Call
+from justtrades.broker.simulator.counter import Counter
+from justtrades.broker.simulator.documents import dumps, loads
+from justtrades.broker.simulator.replies import Reply
+from justtrades.broker.simulator.sessions import Session
+from justtrades.broker.simulator.tape import Frame
+from justtrades.broker.simulator.wire import cut
+
+_LONGEST_QUEUE: Final = 10_000
+SYNC: Final = "user/syncrequest"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds, for the event loop. `close_at_expiry`: a socket ends with its token (disputed, section 4)."""
+
+    heartbeat: float = 2.5
+    silence: float = 10.0
+    authorize: float = 10.0
+    close_at_expiry: bool = True
+
+
+@dataclass(slots=True)
+class Manners:
+    """How events reach the sockets, until told otherwise."""
+
+    delay: float = 0.0
+    duplicate: bool = False
+    shuffle: bool = False
+
+
+class Sockets:
+    """All open sockets; hears the floor and passes its events on."""
+
+    def __init__(self, counter: Counter, timing: Timing, rng: Random) -> None:
+        self.counter = counter
+        self.timing = timing
+        self.manners = Manners()
+        self.open: set[Connection] = set()
+        self._rng = rng
+        counter.floor.listeners.add(self.pass_on)
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """One socket, from its opening to its end."""
+        await websocket.accept()
+        connection = Connection(websocket, self)
+        self.open.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self.open.discard(connection)
+
+    def pass_on(self, frames: Sequence[Frame]) -> None:
+        texts = [f"[{','.join(dumps(event.message) for event in frame)}]" for frame in frames]
+        texts = [text for text in texts for _ in range(2 if self.manners.duplicate else 1)]
+        if self.manners.shuffle:
+            self._rng.shuffle(texts)
+        if self.manners.delay:
+            asyncio.get_running_loop().call_later(self.manners.delay, self._send, texts)
+        else:
+            self._send(texts)
+
+    def _send(self, texts: Sequence[str]) -> None:
+        for connection in tuple(self.open):
+            connection.hear(texts)
+
+    def silence(self) -> None:
+        """The sockets of now stay open and say nothing more, not even a heartbeat."""
+        for connection in self.open:
+            connection.silent = True
+
+    def drop(self) -> None:
+        """The sockets of now are cut, without a closing frame."""
+        for connection in tuple(self.open):
+            connection.drop()
+
+    def shut_down(self, reason: str) -> None:
+        for connection in tuple(self.open):
+            connection.shut_down(reason)
+
+
+class Connection:
+    def __init__(self, websocket: WebSocket, sockets: Sockets) -> None:
+        self.silent = False
+        self._websocket = websocket
+        self._sockets = sockets
+        self._token = ""
+        self._session: Session | None = None
+        self._synced = False
+        self._out: asyncio.Queue[str | None] = asyncio.Queue(_LONGEST_QUEUE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._errors: list[BaseException] = []
+        self._alarm: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        self._say("o")
+        self._wake_in(self._sockets.timing.authorize, "Not authorized in time")
+        reader, writer = asyncio.create_task(self._read()), asyncio.create_task(self._write())
+        try:
+            await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await self._end(reader, writer)
+
+    async def _end(self, *own: asyncio.Task[None]) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+        if self._session:
+            self._session.on_close.discard(self.shut_down)
+        tasks = (*own, *self._tasks)
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in (*self._errors, *results):
+            if isinstance(result, Exception) and not _is_hangup(result):
+                raise result
+
+    # ── out ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def hear(self, texts: Sequence[str]) -> None:
+        """Events, each text one frame's array."""
+        for text in texts if self._synced else ():
+            self._say(f"a{text}")
+
+    def _say(self, frame: str) -> None:
+        try:
+            self._out.put_nowait(frame)
+        except asyncio.QueueFull:
+            self.drop()
+
+    def shut_down(self, reason: str) -> None:
+        self._say(f"a{dumps([{'e': 'shutdown', 'd': {'reasonCode': reason}}])}")
+        self._close(1000, reason)
+
+    def _close(self, code: int, reason: str) -> None:
+        self._say(f"c{dumps([code, reason])}")
+        with suppress(asyncio.QueueFull):
+            self._out.put_nowait(None)
+
+    def drop(self) -> None:
+        cut(self._websocket.scope)
+
+    def _wake_in(self, seconds: float, reason: str) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_later(seconds, self._close, 1000, reason)
+
+    async def _write(self) -> None:
+        """Send what there is to say; a heartbeat when there has been nothing. None ends the socket."""
+        while True:
+            try:
+                frame = await asyncio.wait_for(self._out.get(), self._sockets.timing.heartbeat)
+            except TimeoutError:
+                frame = "h"
+            if self.silent:
+                continue
+            if frame is None:
+                await self._websocket.close()
+                return
+            await self._websocket.send_text(frame)
+
+    # ── in ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                text = await asyncio.wait_for(self._websocket.receive_text(), self._sockets.timing.silence)
+            except TimeoutError:
+                self._close(1002, "No activity")
+                await asyncio.sleep(self._sockets.timing.silence)
+                return
+            if text and text != "[]":
+                self._start(self._answer(text))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A request that failed inside the simulator ends the socket, which then raises the error."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._errors.append(error)
+            self._close(1011, "Internal error")
+
+    async def _answer(self, text: str) -> None:
+        fields = text.split("\n", 3)
+        if len(fields) < 2 or not fields[1].strip().isdecimal():
+            self._close(1003, "Bad request")
+            return
+        endpoint, number, query, body = (*fields, "", "")[:4]
+        reply = await self._reply(endpoint.strip(), query, body)
+        if reply.cut:
+            self.drop()
+        else:
+            self._say(_response(int(number), reply))
+        self._sockets.counter.floor.tell(reply.frames)
+
+    async def _reply(self, endpoint: str, query: str, body: str) -> Reply:
+        if endpoint == "authorize":
+            return self._authorize(body.strip().strip('"'))
+        if self._session is None:
+            return replies.DENIED
+        parsed = _read_body(body)
+        if parsed is None:
+            return replies.plain(400, "Bad request")
+        call = Call(endpoint, dict(parse_qsl(query)), parsed, token=self._token)
+        return await (self._sync(call) if endpoint == SYNC else self._sockets.counter.take(call))
+
+    def _authorize(self, token: str) -> Reply:
+        counter = self._sockets.counter
+        counter.requests["authorize"] += 1
+        now = counter.floor.clock()
+        session = counter.sessions.of(token, now)
+        if session is None:
+            return replies.plain(401, "Invalid access token")
+        self._token, self._session = token, session
+        session.on_close.add(self.shut_down)
+        self._watch_expiry((session.tokens[token] - now).total_seconds())
+        return Reply(200, "")
+
+    def _watch_expiry(self, seconds: float) -> None:
+        if self._sockets.timing.close_at_expiry:
+            self._wake_in(seconds, "Token expired")
+        elif self._alarm:
+            self._alarm.cancel()
+
+    async def _sync(self, call: Call) -> Reply:
+        """Exactly one sync per socket (official). Nothing is missed from the answer on: what is told while
+        the fault counter holds it back is heard too."""
+        if self._synced:
+            return replies.plain(400, "Already synchronized")
+        self._synced = True
+        reply = await self._sockets.counter.take(call)
+        self._synced = reply.status == 200 and not reply.text.startswith('{"p-ticket"')
+        return reply
+
+
+def _response(number: int, reply: Reply) -> str:
+    """On success `d` is JSON, on failure a plain string; a 429 has none (official)."""
+    head = f'a[{{"s":{reply.status},"i":{number}'
+    if reply.kind == replies.JSON:
+        return f'{head},"d":{reply.text}}}]' if reply.text else f"{head}}}]"
+    return f"{head}}}]" if reply.status == 429 else f'{head},"d":{json.dumps(reply.text)}}}]'
+
+
+def _read_body(text: str) -> dict[str, Any] | None:
+    """None for what is not a JSON object."""
+    if not text.strip():
+        return {}
+    try:
+        body = loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _is_hangup(error: Exception) -> bool:
+    """The other side is gone: a disconnect, or a send after one."""
+    return isinstance(error, WebSocketDisconnect | RuntimeError | OSError)

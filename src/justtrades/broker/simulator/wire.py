@@ -1,0 +1,31 @@
+"""The outermost ASGI door: remembers each connection's transport, so that a fault can cut it for real.
+
+An ASGI application cannot close a connection without answering. uvicorn's `send` is a bound method of the
+object that owns the transport; where it is not (another server), the cut is an answer that is never finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_TRANSPORT: Final = "justtrades.simulator.transport"
+
+
+class Door:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[_TRANSPORT] = getattr(getattr(send, "__self__", None), "transport", None)
+        await self._app(scope, receive, send)
+
+
+def cut(scope: MutableMapping[str, Any]) -> None:
+    """Close the connection under a request or socket at once, without a word."""
+    transport = scope.get(_TRANSPORT)
+    if isinstance(transport, asyncio.Transport):
+        transport.abort()

@@ -1,0 +1,279 @@
+"""One Tradovate login behind the port: builds its parts, owns its tasks, tells its health.
+
+Three tasks run from `start` to `close`: the feed, the renewal of the token, and the look-ups for what reports
+still wait for. An unexpected error in one of them ends the stream of reports with that error: the engine must
+not go on hearing nothing. Reports go through one bounded queue; when nobody takes them the socket is simply not
+read any further, so nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import httpx
+
+from justtrades.broker.port import (
+    Account,
+    Auditor,
+    BrokerError,
+    ConnectionState,
+    ContractRecord,
+    Exchange,
+    Gate,
+    Health,
+    Lost,
+    Picture,
+    Report,
+    Request,
+    Sent,
+    Synced,
+)
+from justtrades.broker.tradovate import exact, requests
+from justtrades.broker.tradovate.access import Access, TokenBox
+from justtrades.broker.tradovate.budget import Budget, Use
+from justtrades.broker.tradovate.calls import Calls
+from justtrades.broker.tradovate.entities import Memory, Want
+from justtrades.broker.tradovate.feed import Dial, Feed, dial
+from justtrades.broker.tradovate.frames import Props
+from justtrades.broker.tradovate.line import Line
+from justtrades.broker.tradovate.penalty import Penalty
+from justtrades.broker.tradovate.reads import IDS_PER_CALL, Reads
+from justtrades.broker.tradovate.rest import Rest
+from justtrades.broker.tradovate.settings import TradovateSettings
+from justtrades.positions.commands import Mutation
+from justtrades.positions.model import (
+    BrokerAccountId,
+    BrokerOrder,
+    ClientOrderId,
+    ContractName,
+    Fill,
+)
+
+MOST_REPORTS = 10_000
+FORGET_EVERY = 3600.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class TradovateBroker:
+    """Implements `port.Broker`. `transport` and `dial` are the seams for tests."""
+
+    def __init__(
+        self,
+        settings: TradovateSettings,
+        auditor: Auditor,
+        token_box: TokenBox,
+        clock: Callable[[], datetime] = utc_now,
+        rng: Random | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        dial: Dial = dial,
+    ) -> None:
+        rng = rng or Random()
+        self._auditor = auditor
+        self._clock = clock
+        self._memory = Memory()
+        self._budget = Budget(settings.budget_per_minute, settings.budget_per_hour)
+        self._penalty = Penalty(settings.penalty_rest, rng)
+        self._line = Line(settings.base_url, settings.request_timeout, transport)
+        self._calls = Calls(self._line, auditor, clock, settings.credentials.secrets)
+        self._access = Access(self._calls, settings.credentials, token_box, clock, settings.penalty_rest, self._count)
+        self._rest = Rest(self._calls, self._access, self._budget, self._penalty)
+        self._reads = Reads(self._rest, self._memory, clock)
+        self._feed = Feed(settings.ws_url, self._access, self, rng, dial=dial, hold=self._hold, count=self._count)
+        self._queue: asyncio.Queue[Report | BaseException] = asyncio.Queue(MOST_REPORTS)
+        self._publishing = asyncio.Lock()
+        self._stirred = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._state = ConnectionState.CONNECTING
+        self._reason: str | None = None
+        self._last_event_at: datetime | None = None
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        for work in (self._feed.run, self._access.keep_fresh, self._fill_gaps):
+            task = asyncio.create_task(work())
+            task.add_done_callback(self._fell)
+            self._tasks.append(task)
+
+    async def close(self) -> None:
+        self._reads.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._line.close()
+
+    def _fell(self, task: asyncio.Task[None]) -> None:
+        """A task that ends by itself ended by a mistake: the reports end with it."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait(error)
+
+    @property
+    def health(self) -> Health:
+        token = self._access.current
+        state, reason = self._condition()
+        return Health(
+            state=state,
+            reason=reason,
+            token_expires_at=token.expires_at if token else None,
+            last_event_at=self._last_event_at,
+            budget=self._budget.used(_loop_time()),
+        )
+
+    def _condition(self) -> tuple[ConnectionState, str | None]:
+        if refused := self._penalty.stopped or self._access.refused:
+            return ConnectionState.REFUSED, refused
+        if self._hold() > 0:
+            return ConnectionState.PENALTY, f"HTTP {self._penalty.status}: the broker asks to wait"
+        return self._state, self._reason
+
+    def _hold(self) -> float:
+        return self._penalty.left(_loop_time())
+
+    def _count(self) -> None:
+        self._budget.take(Use.EXIT, _loop_time())
+
+    # ── what the engine asks ─────────────────────────────────────────────────────────────────────────────
+
+    async def accounts(self) -> tuple[Account, ...]:
+        found = await self._reads.accounts()
+        self._stir()
+        return found
+
+    async def contract(self, name: ContractName) -> ContractRecord:
+        return await self._reads.contract(name)
+
+    def prepare(self, command: Mutation, account: BrokerAccountId, contract: ContractName) -> Request:
+        listed = self._memory.account(int(account))
+        record = self._reads.known_contract(contract)
+        return requests.request(
+            command,
+            audit_id=self._auditor.new_id(),
+            account=account,
+            account_name=listed.name if listed else None,
+            contract_name=contract,
+            contract_id=record.id if record else self._memory.contract_id(contract),
+        )
+
+    async def send(self, request: Request, gate: Gate) -> Sent:
+        sent = await self._rest.send(request, gate)
+        for broker_id, client_id in zip(sent.broker_ids, requests.client_ids(request), strict=False):
+            self._memory.bind(broker_id, client_id, _loop_time())
+        self._stir()
+        return sent
+
+    async def look(
+        self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...]
+    ) -> tuple[tuple[BrokerOrder, ...], tuple[Fill, ...]]:
+        return await self._reads.look(account, ids)
+
+    async def picture(self, *, urgent: bool = False) -> Picture:
+        picture = await self._reads.picture(urgent=urgent)
+        self._stir()
+        return picture
+
+    async def reports(self) -> AsyncIterator[Report]:
+        while True:
+            report = await self._queue.get()
+            if isinstance(report, BaseException):
+                raise report
+            yield report
+
+    # ── what the feed tells ──────────────────────────────────────────────────────────────────────────────
+
+    async def snapshot(self, collections: Mapping[str, tuple[Mapping[str, Any], ...]]) -> None:
+        self._heard("user/syncrequest", collections)
+        for kind, rows in collections.items():
+            self._memory.merge_all(kind, rows)
+        await self._publish()
+
+    def props(self, props: Props) -> None:
+        self._heard(f"props/{props.kind}", props.entities)
+        for entity in props.entities:
+            self._memory.hear(props.kind, entity, _loop_time(), deleted=props.deleted)
+
+    async def heard_out(self) -> None:
+        await self._publish()
+
+    async def synced(self) -> None:
+        self._state, self._reason = ConnectionState.SYNCED, None
+        await self._queue.put(Synced())
+
+    async def lost(self, why: str) -> None:
+        self._state, self._reason = ConnectionState.OFFLINE, self._calls.struck(why)
+        await self._queue.put(Lost(self._reason))
+
+    async def slowed(self, status: int) -> None:
+        await self._rest.told_to_wait(status)
+
+    def captcha(self) -> None:
+        self._penalty.captcha()
+
+    def _heard(self, what: str, value: Any) -> None:
+        self._last_event_at = self._clock()
+        self._auditor.after(
+            Exchange(
+                id=self._auditor.new_id(),
+                at=self._last_event_at,
+                method="EVENT",
+                endpoint=what,
+                response=exact.dumps(value),
+            )
+        )
+
+    # ── reports ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _publish(self) -> None:
+        async with self._publishing:
+            for report in self._memory.due(_loop_time()):
+                await self._queue.put(report)
+        self._stir()
+
+    def _stir(self) -> None:
+        """Something was learned outside the feed: the gap task says what is ready and looks what is missing."""
+        self._stirred.set()
+
+    async def _fill_gaps(self) -> None:
+        """Look up what reports wait for, say what has become ready, forget what is long over."""
+        forget_at = _loop_time() + FORGET_EVERY
+        while True:
+            await self._stirring(min(self._memory.wake_at() or forget_at, forget_at))
+            await self._supply(self._memory.wants(_loop_time()))
+            async with self._publishing:
+                for report in self._memory.due(_loop_time()):
+                    await self._queue.put(report)
+            if _loop_time() >= forget_at:
+                self._memory.forget(self._clock())
+                forget_at = _loop_time() + FORGET_EVERY
+
+    async def _stirring(self, until: float) -> None:
+        try:
+            async with asyncio.timeout_at(until):
+                await self._stirred.wait()
+        except TimeoutError:
+            pass
+        self._stirred.clear()
+
+    async def _supply(self, wants: list[Want]) -> None:
+        """A look-up that fails is repeated by the memory's own count, so nothing is done about it here."""
+        for lack in dict.fromkeys(want.lack for want in wants):
+            asked = [want for want in wants if want.lack is lack][:IDS_PER_CALL]
+            with suppress(BrokerError):
+                await self._reads.supply(lack, [want.id for want in asked])
+            for want in asked:
+                self._memory.looked(want, _loop_time())
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

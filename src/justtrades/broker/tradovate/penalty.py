@@ -1,0 +1,94 @@
+"""When the broker says wait (contract.md): who may still call, and when again.
+
+A 429 rests everything but what protects a position for the penalty time, and lets that through one call at a
+time with full-jitter backoff; a 423 is the warning before it; a captcha stops the login until a person helps.
+Times are the event loop's seconds.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+
+from tenacity import RetryCallState
+from tenacity.wait import wait_base
+
+from justtrades.broker.port import NotHandled
+from justtrades.broker.tradovate.budget import Use
+
+
+class FullJitter(wait_base):
+    """tenacity's exponential full jitter with our own dice: uniform in 0 … min(longest, first·2ⁿ⁻¹)."""
+
+    def __init__(self, rng: Random, first: float = 1.0, longest: float = 60.0) -> None:
+        self._rng, self._first, self._longest = rng, first, longest
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        return self.after(retry_state.attempt_number)
+
+    def after(self, attempt: int) -> float:
+        return self._rng.uniform(0.0, min(self._longest, self._first * 2.0 ** min(attempt - 1, 30)))
+
+
+class Penalty:
+    def __init__(self, rest: float, rng: Random) -> None:
+        self._rest = rest
+        self._jitter = FullJitter(rng)
+        self._status = 0
+        self._until = 0.0
+        self._exit_at = 0.0
+        self._exit_tries = 0
+        self.stopped: str | None = None
+        """Why only a person can help (captcha)."""
+
+    def admit(self, use: Use, now: float) -> None:
+        """Raises `NotHandled` with the wait when `use` has to rest now."""
+        if self.stopped:
+            raise NotHandled("p-captcha", self.stopped)
+        if not self.active(now) or (self._status == 423 and use.protects):
+            return
+        if not use.protects:
+            raise self._come_back(self._until - now)
+        if now < self._exit_at:
+            raise self._come_back(self._exit_at - now)
+        self._space_exits(now)
+
+    def begin(self, status: int, now: float) -> NotHandled:
+        """The broker answered `status`; the wait in the returned error is for what protects a position."""
+        if status == 429 or not self.active(now):
+            self._status = status
+        self._until = max(self._until, now + self._rest)
+        if self._exit_at <= now:
+            self._space_exits(now)
+        return self._come_back(self._exit_at - now)
+
+    def exit_worked(self, now: float) -> None:
+        """A protecting call was answered: the next one need not be spaced. Entries rest their time all the same."""
+        self._exit_tries, self._exit_at = 0, now
+
+    def lift(self) -> None:
+        """It was no penalty after all."""
+        self._status, self._until, self._exit_tries, self._exit_at = 0, 0.0, 0, 0.0
+
+    def active(self, now: float) -> bool:
+        return now < self._until
+
+    def left(self, now: float) -> float:
+        """Seconds until entries and reads may go again; a captcha has no end that a program could wait for."""
+        return self._rest if self.stopped else max(self._until - now, 0.0)
+
+    def captcha(self) -> NotHandled:
+        """Only a person can go on from here."""
+        self.stopped = "the broker asks for a captcha; a person has to log in once"
+        return NotHandled("p-captcha", self.stopped)
+
+    @property
+    def status(self) -> int:
+        return self._status
+
+    def _space_exits(self, now: float) -> None:
+        self._exit_tries += 1
+        self._exit_at = now + self._jitter.after(self._exit_tries)
+
+    def _come_back(self, seconds: float) -> NotHandled:
+        return NotHandled(str(self._status), "the broker asks to wait", wait=timedelta(seconds=max(seconds, 0.0)))

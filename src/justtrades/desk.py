@@ -1,0 +1,653 @@
+"""All lanes: routes signals and broker reports to them, starts them, supervises them, stops them.
+
+The database is the queue of record; `dispatch` is a hint that comes right after the commit. At start every
+signal without an outcome is dispatched again, and a lane that already has it does not take it twice.
+
+An unexpected error inside a lane halts that lane. An unexpected error here ends the desk, and with it the
+process: `run` raises it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from justtrades.broker.port import (
+    Account,
+    AuditId,
+    Broker,
+    BrokerError,
+    BustReport,
+    ConnectionState,
+    ContractRecord,
+    FillReport,
+    Health,
+    LanePicture,
+    OrderReport,
+    Picture,
+    PositionReport,
+    Refused,
+)
+from justtrades.executor import Executor, Past, Switch
+from justtrades.login import LaneReport, Link, Login, lane_in
+from justtrades.positions import book, contracts, exits
+from justtrades.positions.events import (
+    ConnectionLost,
+    Event,
+    FillBusted,
+    KillSwitched,
+    LaneResumed,
+    OrderFilled,
+    OrderReported,
+    PictureTaken,
+    PictureWanted,
+    PositionReported,
+    Restarted,
+    SignalReceived,
+)
+from justtrades.positions.limits import Limits
+from justtrades.positions.model import (
+    AccountId,
+    BrokerAccountId,
+    BrokerOrderId,
+    ConnectionId,
+    Contract,
+    ContractName,
+    Lane,
+    News,
+    Noted,
+    Order,
+    Outcome,
+    Purpose,
+    RecorderId,
+    Signal,
+    SignalId,
+    Verb,
+)
+from justtrades.positions.recorder import Blocked, Reading, Recorder, Route, signal_for
+from justtrades.store import books
+from justtrades.store.accounts import AccountRow
+from justtrades.store.connections import ConnectionRow
+from justtrades.store.lanes import known_ids
+from justtrades.store.session import Database
+
+log = logging.getLogger(__name__)
+
+JOBS_LIMIT = 200
+"""Signals one lane keeps waiting; more are blocked, with that reason."""
+DOUBT_SHOWN = timedelta(seconds=15)
+KNOWN_FOR = timedelta(days=3)
+
+LaneKey = tuple[AccountId, ContractName]
+
+
+class NoSuchLane(LookupError):
+    """No lane of that account and contract was ever traded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An accepted signal on its way to the lanes."""
+
+    signal_id: SignalId
+    received_at: datetime
+    expires_at: datetime
+    recorder: Recorder
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class KillState:
+    on: bool
+    reason: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExitView:
+    price: Decimal
+    quantity: int
+    broker_order_id: BrokerOrderId | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """A lane as people see it. Quantities are signed contracts, prices points, times UTC."""
+
+    account_id: AccountId
+    contract: ContractName
+    quantity: int
+    broker_quantity: int | None
+    foreign: int
+    in_doubt: bool
+    doubt_seconds: float
+    halted: bool
+    halt_reason: str | None
+    blocked: str | None
+    owner_recorder_id: RecorderId | None
+    unprotected_seconds_today_max: float
+    checked_at: datetime | None
+    protected: bool
+    average_price: Decimal | None
+    targets: tuple[ExitView, ...]
+    stop: ExitView | None
+    opened_at: datetime | None
+    side: str | None
+    signals_waiting: int
+
+
+@dataclass(slots=True)
+class Desk:
+    """`make_broker` builds the port for a connection; `price_seen`, where given for a connection, hears the
+    price of an alert before its order leaves (the simulator's market follows alerts)."""
+
+    database: Database
+    make_broker: Callable[[ConnectionRow], Awaitable[Broker]]
+    limits: Limits
+    clock: Callable[[], datetime]
+    truth_poll: float
+    rng: random.Random = field(default_factory=random.Random)
+    price_seen: Mapping[ConnectionId, Callable[[ContractName, Decimal], Awaitable[None]]] = field(default_factory=dict)
+    on_news: Callable[[Lane, tuple[News, ...]], None] | None = None
+    switch: Switch = field(default_factory=Switch)
+    _links: dict[ConnectionId, Link] = field(default_factory=dict)
+    _refused: dict[ConnectionId, str] = field(default_factory=dict)
+    _rows: dict[ConnectionId, ConnectionRow] = field(default_factory=dict)
+    _accounts: dict[AccountId, AccountRow] = field(default_factory=dict)
+    _lanes: dict[LaneKey, Executor] = field(default_factory=dict)
+    _by_broker: dict[tuple[ConnectionId, BrokerAccountId, ContractName], Executor] = field(default_factory=dict)
+    _queues: dict[tuple[AccountId, str], asyncio.Queue[tuple[Arrival, Route]]] = field(default_factory=dict)
+    _unprotected: dict[LaneKey, tuple[str, float]] = field(default_factory=dict)
+    _synced_once: set[ConnectionId] = field(default_factory=set)
+    _tasks: asyncio.TaskGroup | None = None
+    _running: dict[ConnectionId, asyncio.Task[None]] = field(default_factory=dict)
+    _ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    # ── life ──
+
+    async def run(self) -> None:
+        """Until cancelled. Raises whatever nobody expected."""
+        state = await self.database.read(books.load)
+        self.switch.on, self.switch.reason, self.switch.since = state.kill.on, state.kill.reason, state.kill.since
+        self._accounts = {row.id: row for row in state.accounts}
+        async with asyncio.TaskGroup() as self._tasks:
+            for lane in state.lanes:
+                await self._wake_lane(lane)
+            for row in state.connections:
+                await self._log_in(row)
+            for arrival in await self.database.read(books.unfinished):
+                self._again(arrival)
+            self._ready.set()
+
+    async def started(self) -> None:
+        """Returns once lanes are loaded and logins are under way."""
+        await self._ready.wait()
+
+    async def _log_in(self, row: ConnectionRow) -> None:
+        if self._tasks is None or row.id in self._rows:
+            return
+        self._rows[row.id] = row
+        try:
+            broker = await self.make_broker(row)
+        except Refused as error:
+            log.error("connection %s is not used: %s", row.name, error)
+            self._refused[row.id] = str(error)
+            return
+        login = Login(row.id, broker, self, self.clock, self.truth_poll, self.rng)
+        self._link(row.id).login = login
+        self._running[row.id] = self._tasks.create_task(login.run(), name=f"login {row.id}")
+
+    async def connections_changed(self) -> None:
+        """A connection was added, edited or disabled: the logins follow; the others go on undisturbed."""
+        state = await self.database.read(books.load)
+        wanted = {row.id: row for row in state.connections}
+        for connection_id in [c for c, row in self._rows.items() if wanted.get(c) != row]:
+            await self._log_out(connection_id)
+        for row in wanted.values():
+            await self._log_in(row)
+
+    async def _log_out(self, connection_id: ConnectionId) -> None:
+        del self._rows[connection_id]
+        self._refused.pop(connection_id, None)
+        task = self._running.pop(connection_id, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if (login := self._link(connection_id).login) is not None:
+            self.stream_lost(login)
+        self._link(connection_id).login = None
+
+    def _link(self, connection_id: ConnectionId) -> Link:
+        return self._links.setdefault(connection_id, Link(lambda: AuditId(self.database.new_id())))
+
+    async def _wake_lane(self, lane: Lane) -> None:
+        since = self.clock() - KNOWN_FOR
+        known = await self.database.read(lambda c: known_ids(c, lane.account_id, lane.contract.name, since))
+        executor = self._start(lane, Past(set(known.orders), set(known.fills)))
+        executor.mark_saved()
+        executor.tell(Restarted())
+        executor.tell(KillSwitched(on=self.switch.on))
+
+    def _start(self, lane: Lane, past: Past) -> Executor:
+        account = self._accounts[lane.account_id]
+        executor = Executor(
+            lane,
+            line=self._link(account.connection_id),
+            account=account.broker_account_id,
+            connection_id=account.connection_id,
+            database=self.database,
+            limits=self.limits,
+            switch=self.switch,
+            past=past,
+            heard=self._heard,
+            rng=self.rng,
+        )
+        key = (lane.account_id, lane.contract.name)
+        self._lanes[key] = executor
+        self._by_broker[account.connection_id, account.broker_account_id, lane.contract.name] = executor
+        if self._tasks is not None:
+            self._tasks.create_task(executor.run(), name=f"lane {key}")
+        return executor
+
+    def _lanes_of(self, connection_id: ConnectionId) -> list[tuple[BrokerAccountId, ContractName, Executor]]:
+        return [(a, name, lane) for (c, a, name), lane in self._by_broker.items() if c == connection_id]
+
+    # ── what logins tell ──
+
+    async def accounts_found(self, login: Login, accounts: tuple[Account, ...]) -> None:
+        """All accounts of a login. A configured one that is missing stops trading; it never reads as flat."""
+        rows = await self.database.write(lambda c: books.keep_accounts(c, login.connection_id, accounts, self.clock()))
+        self._accounts.update({row.id: row for row in rows})
+
+    def account_changed(self, login: Login, account: Account) -> None:
+        for row in [*self._accounts.values()]:
+            if (row.connection_id, row.broker_account_id) == (login.connection_id, account.id):
+                self._accounts[row.id] = replace(row, active=account.active, why=account.why)
+        at = self.clock()
+        self.database.post(lambda c: books.keep_account(c, login.connection_id, account, at))
+
+    def picture_taken(self, login: Login, picture: Picture, *, streaming: bool) -> None:
+        if streaming:
+            self._synced_once.add(login.connection_id)
+        for account, contract, executor in self._lanes_of(login.connection_id):
+            if account in picture.accounts:
+                executor.tell(_as_event(picture.began_at, lane_in(picture, account, contract), streaming=streaming))
+
+    def stream_lost(self, login: Login) -> None:
+        for _, _, executor in self._lanes_of(login.connection_id):
+            executor.tell(ConnectionLost())
+
+    def reported(self, login: Login, report: LaneReport) -> None:
+        executor = self._by_broker.get((login.connection_id, report.account, report.contract))
+        if executor is not None:
+            executor.tell(_event_of(report))
+
+    def contracts_in_use(self, login: Login) -> frozenset[ContractName]:
+        return frozenset(name for _, name, _ in self._lanes_of(login.connection_id))
+
+    # ── signals ──
+
+    def dispatch(self, arrival: Arrival) -> None:
+        """Hands an accepted signal to its lanes, each account in order of acceptance. Never waits."""
+        for route in arrival.recorder.routes:
+            if route.enabled:
+                self._dispatch_to(arrival, route)
+
+    def _dispatch_to(self, arrival: Arrival, route: Route) -> None:
+        """At once when nothing has to be asked first; else behind what already waits for this account and root."""
+        key = (route.account_id, str(arrival.recorder.symbol or arrival.reading.ticker))
+        if key not in self._queues and self._deliver(arrival, route):
+            return
+        if key not in self._queues:
+            self._queues[key] = asyncio.Queue()
+            self._spawn(self._work_off(key), f"contract of {key}")
+        self._queues[key].put_nowait((arrival, route))
+
+    async def _work_off(self, key: tuple[AccountId, str]) -> None:
+        queue = self._queues[key]
+        while not queue.empty():
+            arrival, route = queue.get_nowait()
+            await self._prepare_lane(arrival, route)
+        del self._queues[key]
+
+    def _deliver(self, arrival: Arrival, route: Route) -> bool:
+        """True when the signal has reached its lane or its end; False when something must be asked first."""
+        account = self._accounts.get(route.account_id)
+        signal = self._signal(arrival, route, account)
+        if not isinstance(signal, Signal):
+            self._end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, signal.reason)
+            return True
+        name = self._contract_name(arrival, route.account_id)
+        if isinstance(name, Blocked):
+            self._end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, name.reason)
+            return True
+        executor = self._lanes.get((route.account_id, name))
+        if executor is None and not signal.verb.enters:
+            self._end_route(
+                arrival.signal_id, route.account_id, Outcome.NO_ACTION, "flat: nothing was ever traded here"
+            )
+            return True
+        if account is None or executor is None or self._hears_prices(account, arrival):
+            return False
+        self._tell_signal(executor, signal)
+        return True
+
+    def _hears_prices(self, account: AccountRow, arrival: Arrival) -> bool:
+        return arrival.reading.price is not None and account.connection_id in self.price_seen
+
+    def _signal(self, arrival: Arrival, route: Route, account: AccountRow | None) -> Signal | Blocked:
+        if account is None:
+            return Blocked("the account of this route does not exist")
+        if arrival.reading.verb.enters and not account.active:
+            return Blocked(account.why or "the account cannot trade")
+        if arrival.reading.verb.enters and account.halted:
+            return Blocked(account.halt_reason or "the account is halted until a person resumes it")
+        received, expires = arrival.received_at, arrival.expires_at
+        return signal_for(arrival.recorder, route, arrival.reading, arrival.signal_id, received, expires)
+
+    def _tell_signal(self, executor: Executor, signal: Signal) -> None:
+        if executor.waiting >= JOBS_LIMIT and signal.verb.enters:
+            reason = f"{JOBS_LIMIT} signals already wait on this lane"
+            self._end_route(signal.id, executor.lane.account_id, Outcome.BLOCKED, reason)
+            return
+        executor.tell(SignalReceived(signal))
+
+    def _contract_name(self, arrival: Arrival, account_id: AccountId) -> ContractName | Blocked:
+        """The contract that is held picks itself; only an entry from flat asks which month is front."""
+        text = arrival.recorder.symbol or arrival.reading.ticker
+        if not text:
+            return Blocked("neither the recorder nor the alert names a symbol")
+        today = contracts.trade_date(self.clock())
+        try:
+            symbol = contracts.parse_symbol(text, today)
+        except contracts.UnknownSymbol as error:
+            return Blocked(str(error))
+        if isinstance(symbol, contracts.Dated):
+            return ContractName(symbol.tradovate)
+        held = self._held_of_root(account_id, symbol.root.symbol, arrival.recorder.id)
+        return held or ContractName(contracts.resolve(symbol, today).tradovate)
+
+    def _held_of_root(self, account_id: AccountId, root: str, recorder_id: RecorderId) -> ContractName | None:
+        """The contract of this root in which the recorder (else anybody) is busy on this account."""
+        busy = [
+            lane.lane
+            for (account, name), lane in self._lanes.items()
+            if account == account_id and _root_of(name) == root and (lane.lane.trade or lane.lane.jobs)
+        ]
+        own = [lane for lane in busy if lane.trade is not None and lane.trade.recorder_id == recorder_id]
+        return next((lane.contract.name for lane in own + busy), None)
+
+    async def _prepare_lane(self, arrival: Arrival, route: Route) -> None:
+        """Asks what must be known first (the contract at the broker), until the signal is too old."""
+        tries = 0
+        while True:
+            try:
+                if await self._ask_and_deliver(arrival, route):
+                    return
+            except Refused as error:
+                text = f"the broker does not know the contract: {error}"
+                self._end_route(arrival.signal_id, route.account_id, Outcome.REJECTED, text)
+                return
+            except BrokerError as error:
+                log.info("signal %s waits: %s", arrival.signal_id, error)
+            if arrival.reading.verb.enters and self.clock() >= arrival.expires_at:
+                text = "too old to be sent: the broker could not be asked for the contract in time"
+                self._end_route(arrival.signal_id, route.account_id, Outcome.EXPIRED, text)
+                return
+            tries += 1
+            await asyncio.sleep(min(0.2 * 2.0 ** min(tries, 5), 5.0) * (0.5 + self.rng.random() / 2))
+
+    async def _ask_and_deliver(self, arrival: Arrival, route: Route) -> bool:
+        account = self._accounts.get(route.account_id)
+        signal = self._signal(arrival, route, account)
+        name = self._contract_name(arrival, route.account_id)
+        if account is None or isinstance(signal, Blocked) or isinstance(name, Blocked):
+            return self._deliver(arrival, route)
+        login = self._link(account.connection_id).login
+        executor = self._lanes.get((route.account_id, name))
+        if executor is None:
+            if login is None:
+                return False
+            record = await login.contract(name)
+            if signal.verb.enters and record.expires_at is not None and record.expires_at <= self.clock():
+                self._end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, f"{name} has expired")
+                return True
+            executor = self._new_lane(account, login, record)
+        hear = self.price_seen.get(account.connection_id)
+        if hear is not None and arrival.reading.price is not None:
+            await hear(name, arrival.reading.price)
+        self._tell_signal(executor, signal)
+        return True
+
+    def _new_lane(self, account: AccountRow, login: Login, record: ContractRecord) -> Executor:
+        contract = Contract(record.name, record.tick_size, record.point_value)
+        lane = Lane(account.id, contract, tag=self._tag(), killed=self.switch.on)
+        executor = self._start(lane, Past())
+        seen = login.last_seen(account.broker_account_id, record.name)
+        if seen is not None and seen.lane.quantity == 0:
+            # What traded here before this lane existed is not its news.
+            executor.past.orders.update(o.broker_id for o in seen.lane.orders)
+            executor.past.fills.update(f.id for f in seen.lane.fills)
+            executor.tell(_as_event(seen.began_at, LanePicture(account.broker_account_id, record.name)))
+        return executor
+
+    def _tag(self) -> str:
+        return "".join(self.rng.choice("23456789abcdefghjkmnpqrstuvwxyz") for _ in range(10))
+
+    def _end_route(self, signal_id: SignalId, account_id: AccountId, outcome: Outcome, reason: str) -> None:
+        """An outcome decided before any lane; durable soon, and decided again after a crash."""
+        at = self.clock()
+        self.database.post(lambda c: books.end_route(c, signal_id, account_id, outcome, reason, at))
+
+    def _again(self, waiting: books.Waiting) -> None:
+        """A signal accepted before the engine stopped: to its lane, which may have it already."""
+        match waiting:
+            case books.WaitingAct(signal_id, account_id, contract, verb, received_at):
+                executor = self._lanes.get((account_id, contract))
+                if executor is None:
+                    self._end_route(signal_id, account_id, Outcome.NO_ACTION, "no such lane")
+                else:
+                    executor.tell(SignalReceived(_act(signal_id, verb, received_at)))
+            case books.WaitingAlert(signal_id, received_at, expires_at, recorder, reading, accounts):
+                open_routes = tuple(r for r in recorder.routes if r.account_id in accounts)
+                rest = replace(recorder, routes=open_routes)
+                self.dispatch(Arrival(signal_id, received_at, expires_at, rest, reading))
+
+    # ── acts of a person ──
+
+    async def close(self, account_id: AccountId, contract: ContractName, by: str) -> SignalId:
+        """Closes what is ours on one lane. Raises `NoSuchLane`."""
+        executor = self._lane(account_id, contract)
+        at, signal_id = self.clock(), SignalId(self.database.new_id())
+        await self.database.write(lambda c: books.keep_act(c, signal_id, account_id, contract, Verb.CLOSE, by, at))
+        executor.tell(SignalReceived(_act(signal_id, Verb.CLOSE, at)))
+        return signal_id
+
+    async def flatten(self, account_id: AccountId | None, by: str) -> tuple[SignalId, ...]:
+        """Closes everything of ours on one account, or on all."""
+        busy = [
+            key
+            for key, lane in self._lanes.items()
+            if account_id in (None, key[0]) and (book.held(lane.lane) or lane.lane.jobs or lane.lane.orders)
+        ]
+        return tuple([await self.close(account, contract, by) for account, contract in busy])
+
+    async def kill(self, on: bool, reason: str, by: str) -> None:
+        """Durable and in force when it returns: no entry leaves after it, whatever waits in a queue."""
+        at = self.clock()
+        if on:
+            self.switch.on, self.switch.reason, self.switch.since = True, reason, at
+        await self.database.write(lambda c: books.keep_kill(c, on, reason, at))
+        self.switch.on, self.switch.reason, self.switch.since = on, reason, at
+        for executor in self._lanes.values():
+            executor.tell(KillSwitched(on=on))
+
+    def kill_state(self) -> KillState:
+        return KillState(self.switch.on, self.switch.reason, self.switch.since)
+
+    async def resume(self, account_id: AccountId, contract: ContractName, adopt: bool, by: str) -> None:
+        log.info("lane %s %s resumed by %s", account_id, contract, by)
+        self._lane(account_id, contract).tell(LaneResumed(adopt))
+
+    async def resume_account(self, account_id: AccountId, by: str) -> None:
+        row = self._accounts.get(account_id)
+        if row is None:
+            raise NoSuchLane("there is no such account")
+        self._accounts[account_id] = replace(row, halted=False, halt_reason=None)
+        at = self.clock()
+        await self.database.write(lambda c: books.halt_account(c, account_id, None, at))
+        log.info("account %s resumed by %s", account_id, by)
+
+    async def reconcile(self, account_id: AccountId | None) -> tuple[LaneView, ...]:
+        """Compares books and broker now; waits at most 10 s for the answers."""
+        asked = self.clock()
+        lanes = {k: e for k, e in self._lanes.items() if account_id in (None, k[0])}
+        for executor in lanes.values():
+            executor.tell(PictureWanted())
+        try:
+            async with asyncio.timeout(10):
+                while any(e.lane.checked_at is None or e.lane.checked_at < asked for e in lanes.values()):
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            log.warning("not every lane could be compared in time")
+        return tuple(self._view(k, e) for k, e in lanes.items())
+
+    async def test_connection(self, connection_id: ConnectionId) -> tuple[Account, ...]:
+        """The accounts this login sees now. Raises `BrokerError`."""
+        login = self._link(connection_id).login
+        if login is None:
+            raise Refused("offline", "the connection is not enabled")
+        return await login.broker.accounts()
+
+    def _lane(self, account_id: AccountId, contract: ContractName) -> Executor:
+        try:
+            return self._lanes[account_id, contract]
+        except KeyError:
+            raise NoSuchLane("nothing was ever traded on that account and contract") from None
+
+    # ── what people see ──
+
+    def health(self, connection_id: ConnectionId) -> Health | None:
+        if connection_id in self._refused:
+            return Health(ConnectionState.REFUSED, self._refused[connection_id])
+        login = self._link(connection_id).login
+        return login.broker.health if login is not None else None
+
+    def lanes(self) -> tuple[LaneView, ...]:
+        return tuple(self._view(key, executor) for key, executor in self._lanes.items())
+
+    def not_ready(self) -> tuple[str, ...]:
+        """Why the engine is not ready; empty when it is."""
+        if not self._ready.is_set():
+            return ("the engine is starting",)
+        return (*self._logins_not_ready(), *self._lanes_not_ready())
+
+    def _logins_not_ready(self) -> list[str]:
+        reasons = []
+        for connection_id, row in self._rows.items():
+            health = self.health(connection_id)
+            state = health.state if health is not None else ConnectionState.OFFLINE
+            seen = connection_id in self._synced_once
+            resting = seen and contracts.in_maintenance(self.clock())
+            if not resting and not (seen and state is ConnectionState.SYNCED):
+                reasons.append(f"connection {row.name} is {state}")
+        return reasons
+
+    def _lanes_not_ready(self) -> list[str]:
+        return [
+            f"{view.contract} on {view.account_id} is in doubt for {view.doubt_seconds:.0f} s"
+            for view in self.lanes()
+            if view.doubt_seconds > DOUBT_SHOWN.total_seconds()
+        ]
+
+    def _view(self, key: LaneKey, executor: Executor) -> LaneView:
+        lane = executor.lane
+        standing, trade = book.standing(lane), lane.trade
+        doubt = (self.clock() - executor.doubt_since).total_seconds() if executor.doubt_since else 0.0
+        rests = {p: tuple(o for o in book.resting(lane) if o.purpose is p) for p in (Purpose.TARGET, Purpose.STOP)}
+        views = {p: tuple(_exit_view(lane, o) for o in orders) for p, orders in rests.items()}
+        return LaneView(
+            account_id=key[0],
+            contract=key[1],
+            quantity=standing.held,
+            broker_quantity=lane.broker_quantity,
+            foreign=standing.foreign,
+            in_doubt=book.in_doubt(lane),
+            doubt_seconds=doubt,
+            halted=lane.halted is not None,
+            halt_reason=lane.halted,
+            blocked=lane.blocked,
+            owner_recorder_id=trade.recorder_id if trade else None,
+            unprotected_seconds_today_max=self._longest_unprotected(key, lane),
+            checked_at=lane.checked_at,
+            protected=standing.held == 0 or exits.protected(lane),
+            average_price=book.average_price(lane),
+            targets=views[Purpose.TARGET],
+            stop=next(iter(views[Purpose.STOP]), None),
+            opened_at=trade.opened_at if trade else None,
+            side=trade.side if trade else None,
+            signals_waiting=len(lane.jobs),
+        )
+
+    def _heard(self, lane: Lane, news: tuple[News, ...]) -> None:
+        self._moved.set()
+        self._longest_unprotected((lane.account_id, lane.contract.name), lane)
+        for told in news:
+            if isinstance(told, Noted) and told.alarm:
+                log.warning("%s %s: %s", lane.account_id, lane.contract.name, told.text)
+        if self.on_news is not None and news:
+            self.on_news(lane, news)
+
+    def _longest_unprotected(self, key: LaneKey, lane: Lane) -> float:
+        now = self.clock()
+        today = str(contracts.trade_date(now))
+        day, most = self._unprotected.get(key, (today, 0.0))
+        if day != today:
+            most = 0.0
+        if lane.unprotected_since is not None:
+            most = max(most, (now - lane.unprotected_since).total_seconds())
+        self._unprotected[key] = (today, most)
+        return most
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        if self._tasks is None:
+            raise RuntimeError("the desk is not running")
+        self._tasks.create_task(work, name=name)
+
+
+def _act(signal_id: SignalId, verb: Verb, at: datetime) -> Signal:
+    """A person's own act: it never expires and asks no recorder's leave."""
+    return Signal(signal_id, verb, received_at=at, expires_at=at)
+
+
+def _exit_view(lane: Lane, order: Order) -> ExitView:
+    left = order.quantity - book.filled(lane, order)
+    return ExitView(order.price or Decimal(0), left, order.broker_id)
+
+
+def _root_of(name: ContractName) -> str:
+    """The root of a Tradovate name: all but the month letter and one digit of the year."""
+    return name[:-2]
+
+
+def _as_event(began_at: datetime, lane: LanePicture, *, streaming: bool = True) -> PictureTaken:
+    return PictureTaken(began_at, lane.orders, lane.fills, lane.quantity, streaming)
+
+
+def _event_of(report: LaneReport) -> Event:
+    match report:
+        case OrderReport(_, _, order):
+            return OrderReported(order)
+        case FillReport(_, _, fill):
+            return OrderFilled(fill)
+        case BustReport(_, _, fill_id):
+            return FillBusted(fill_id)
+        case PositionReport(_, _, quantity, at):
+            return PositionReported(quantity, at)

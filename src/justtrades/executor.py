@@ -1,0 +1,470 @@
+"""One lane's loop: inbox → step → save → act. The only impure trading code.
+
+One consumer takes events from the lane's queue. Every event is a step of the pure core; the lane and what it
+told are saved in one transaction, together with the audit row of the request that is about to leave; only then
+is the request sent. Its answer comes back through the same inbox, so fills are heard while a call is under way.
+The core emits at most one mutation at a time, which makes "one in flight per lane" a property of the lane's
+state and not of a lock.
+
+What is only a hint (an order now works, a position was named) is saved with the next step that matters or when
+the inbox falls silent: after a kill the broker would tell it again. Nothing is ever sent from an unsaved lane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from justtrades.broker.port import (
+    BrokerError,
+    Exchange,
+    Gate,
+    LanePicture,
+    NotHandled,
+    NotSent,
+    Refused,
+    Request,
+    Sent,
+    Unreachable,
+)
+from justtrades.positions.commands import Command, LookForOrders, Mutation, PlaceOrder, TakePicture
+from justtrades.positions.events import (
+    AnswerLost,
+    CallAccepted,
+    CallNotSent,
+    CallRefused,
+    Event,
+    Looked,
+    OrderFilled,
+    OrderReported,
+    PictureTaken,
+    PictureWanted,
+    PositionReported,
+    ReadFailed,
+    SignalReceived,
+    TimePassed,
+)
+from justtrades.positions.limits import Limits
+from justtrades.positions.machine import step
+from justtrades.positions.model import (
+    BrokerAccountId,
+    BrokerOrder,
+    BrokerOrderId,
+    ClientOrderId,
+    ContractName,
+    Fill,
+    FillId,
+    Lane,
+    LetGo,
+    News,
+    Noted,
+    Purpose,
+)
+from justtrades.store.lanes import JournalRow, save_step
+from justtrades.store.session import Database, NotDurable
+
+log = logging.getLogger(__name__)
+
+INBOX_LIMIT = 2_000
+"""Reports waiting for one lane; past it they are dropped and a picture is asked for instead."""
+BATCH_LIMIT = 64
+SILENCE = timedelta(milliseconds=10)
+"""How long the inbox is quiet before hints are saved."""
+
+
+@dataclass(slots=True)
+class Switch:
+    """The kill switch as all gates see it."""
+
+    on: bool = False
+    reason: str = ""
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a picture showed of one lane."""
+
+    began_at: datetime
+    lane: LanePicture
+    streaming: bool
+
+
+class Line(Protocol):
+    """What a lane needs of its broker's login (see `broker.port.Broker`); pictures are shared by all lanes."""
+
+    def prepare(self, command: Mutation, account: BrokerAccountId, contract: ContractName) -> Request: ...
+
+    async def send(self, request: Request, gate: Gate) -> Sent: ...
+
+    async def look(
+        self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...]
+    ) -> tuple[tuple[BrokerOrder, ...], tuple[Fill, ...]]: ...
+
+    async def picture_of(self, account: BrokerAccountId, contract: ContractName, *, urgent: bool) -> Seen: ...
+
+
+@dataclass(slots=True)
+class Past:
+    """Broker ids of finished orders and their fills: news of them is old news."""
+
+    orders: set[BrokerOrderId] = field(default_factory=set)
+    fills: set[FillId] = field(default_factory=set)
+
+    def is_old(self, event: Event, lane: Lane) -> bool:
+        match event:
+            case OrderReported(order):
+                return order.broker_id in self.orders and lane.ours(order.broker_id) is None
+            case OrderFilled(fill):
+                return fill.id in self.fills and all(f.id != fill.id for f in lane.fills)
+            case _:
+                return False
+
+    def without_old(self, picture: LanePicture, lane: Lane) -> LanePicture:
+        orders = tuple(o for o in picture.orders if not self.is_old(OrderReported(o), lane))
+        fills = tuple(f for f in picture.fills if not self.is_old(OrderFilled(f), lane))
+        return replace(picture, orders=orders, fills=fills)
+
+    def let_go(self, news: tuple[News, ...]) -> None:
+        for told in news:
+            if isinstance(told, LetGo):
+                self.orders.update(o.broker_id for o in told.orders if o.broker_id is not None)
+                self.fills.update(f.id for f in told.fills)
+
+
+class Executor:
+    """One account × contract. `tell` puts an event in; `run` is the single consumer."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        *,
+        line: Line,
+        account: BrokerAccountId,
+        connection_id: str,
+        database: Database,
+        limits: Limits,
+        switch: Switch,
+        past: Past,
+        heard: Callable[[Lane, tuple[News, ...]], None],
+        rng: random.Random,
+    ) -> None:
+        self.lane = lane
+        self.past = past
+        self._saved: Lane | None = None
+        self._line, self._account, self._connection_id = line, account, connection_id
+        self._database, self._limits, self._switch = database, limits, switch
+        self._heard, self._rng = heard, rng
+        self._inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self._missed = False
+        self._wake: datetime | None = None
+        self._journal: list[JournalRow] = []
+        self._news: list[News] = []
+        self._acts: set[asyncio.Task[None]] = set()
+        self._broken: Exception | None = None
+        self._busy = False
+        self.doubt_since: datetime | None = None
+
+    # ── in ──
+
+    def tell(self, event: Event) -> None:
+        """Never waits. Reports beyond the limit are dropped: the picture that follows holds what they said."""
+        droppable = isinstance(event, OrderReported | OrderFilled | PositionReported)
+        if droppable and self._inbox.qsize() >= INBOX_LIMIT:
+            self._missed = True
+            return
+        self._inbox.put_nowait(event)
+
+    @property
+    def waiting(self) -> int:
+        return self._inbox.qsize() + len(self.lane.jobs)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits, nothing is under way, everything is saved."""
+        return not self._busy and self._inbox.empty() and not self._acts and self._saved is self.lane
+
+    def mark_saved(self) -> None:
+        """The lane as it stands came from the database."""
+        self._saved = self.lane
+
+    async def run(self) -> None:
+        """Until cancelled. A polite crash: what is saved is all that counts."""
+        try:
+            while True:
+                await self._turn()
+        finally:
+            for act in self._acts:
+                act.cancel()
+            await asyncio.gather(*self._acts, return_exceptions=True)
+
+    async def _turn(self) -> None:
+        self._busy = False
+        events = await self._next()
+        self._busy = True
+        commands = [c for event in events for c in self._step(event)]
+        news = tuple(self._news)
+        if commands or self._matters():
+            await self._save(commands)
+        elif not events:
+            await self._save_quietly()
+        if events:
+            self._heard(self.lane, news)
+
+    async def _next(self) -> list[Event]:
+        """What waits; [TimePassed] when it is time to think again; nothing when the inbox has fallen silent."""
+        if self._inbox.empty():
+            timeout, thinks = self._patience()
+            try:
+                async with asyncio.timeout(timeout):
+                    first = await self._inbox.get()
+            except TimeoutError:
+                return [TimePassed()] if thinks else []
+        else:
+            first = self._inbox.get_nowait()
+        events = [first]
+        while len(events) < BATCH_LIMIT and not self._inbox.empty():
+            events.append(self._inbox.get_nowait())
+        if self._missed:
+            self._missed = False
+            events.append(PictureWanted())
+        return events
+
+    def _patience(self) -> tuple[float | None, bool]:
+        """How long to wait for news, and whether to think (else only to save) when none comes."""
+        wake = max((self._wake - self._database.now()).total_seconds(), 0.0) if self._wake is not None else None
+        unsaved = self._saved is not self.lane
+        if unsaved and (wake is None or wake > SILENCE.total_seconds()):
+            return SILENCE.total_seconds(), False
+        return wake, True
+
+    # ── step ──
+
+    def _step(self, event: Event) -> tuple[Command, ...]:
+        if self.past.is_old(event, self.lane):
+            return ()
+        if isinstance(event, PictureTaken):
+            event = self._without_old(event)
+        now = self._database.now()
+        if self._broken is not None:
+            broken, self._broken = self._broken, None
+            self._halt(event, broken, now)
+        try:
+            done = step(self.lane, event, now, self._limits)
+        except Exception as error:
+            return self._halt(event, error, now)
+        self._keep(event, done.lane, done.commands)
+        self._wake = done.wake_at
+        return done.commands
+
+    def _without_old(self, picture: PictureTaken) -> PictureTaken:
+        seen = LanePicture(self._account, self.lane.contract.name, picture.orders, picture.fills)
+        new = self.past.without_old(seen, self.lane)
+        return replace(picture, orders=new.orders, fills=new.fills)
+
+    def _halt(self, event: Event, error: Exception, now: datetime) -> tuple[Command, ...]:
+        """The core met what it was not built for: this lane stops, durably, and says so."""
+        reason = f"unexpected {type(error).__name__} on {type(event).__name__}: {error}"
+        log.error("lane %s %s halts: %s", self.lane.account_id, self.lane.contract.name, reason, exc_info=error)
+        if self.lane.halted is not None:
+            self._wake = None
+            return ()
+        told = Noted(self.lane.trade.signal_id if self.lane.trade else None, f"halted: {reason}", alarm=True)
+        self._keep(event, replace(self.lane, halted=reason, news=(told,)), ())
+        self._wake = now
+        return ()
+
+    def _keep(self, event: Event, after: Lane, commands: tuple[Command, ...]) -> None:
+        changed = _substance(after) != _substance(self.lane)
+        if changed or commands or after.news:
+            self._journal.append(JournalRow(event, commands, key=_key(event)))
+        self._news += after.news
+        self.past.let_go(after.news)
+        known = replace(after, news=())
+        self.lane = known if changed else self._unchanged(known)
+        self._watch_doubt()
+
+    def _unchanged(self, known: Lane) -> Lane:
+        """Only the time of looking moved: nothing that would have to be saved for its own sake."""
+        if self._saved is self.lane:
+            self._saved = known
+        return known
+
+    def _watch_doubt(self) -> None:
+        since = [o.doubt.since for o in self.lane.orders if o.doubt is not None]
+        if self.lane.stale_since is not None:
+            since.append(self.lane.stale_since)
+        self.doubt_since = min(since, default=None)
+
+    def _matters(self) -> bool:
+        """Fills, outcomes and new signals are saved at once; the rest may wait for company."""
+        if self._news:
+            return True
+        if self._saved is None or self._saved is self.lane:
+            return False
+        return self.lane.fills != self._saved.fills or self.lane.jobs != self._saved.jobs
+
+    # ── save ──
+
+    async def _save_quietly(self) -> None:
+        if self._saved is not self.lane or self._journal:
+            await self._save([])
+
+    async def _save(self, commands: list[Command]) -> None:
+        requests = {id(c): self._prepare(c) for c in commands if isinstance(c, Mutation)}
+        before, after = self._saved, replace(self.lane, news=tuple(self._news))
+        journal = tuple(self._journal)
+        at, exchanges = self._database.now(), tuple(_exchange(r, self._database.now()) for r in requests.values())
+
+        def work(connection: Connection) -> None:
+            save_step(
+                connection,
+                before,
+                after,
+                at=at,
+                journal=journal,
+                requests=exchanges,
+                connection_id=self._connection_id,
+            )
+
+        await self._durably(work)
+        self._saved = self.lane
+        self._journal.clear()
+        self._news.clear()
+        for command in commands:
+            self._act(command, requests.get(id(command)))
+
+    async def _durably(self, work: Callable[[Connection], None]) -> None:
+        """Nothing is sent from a lane that could not be saved: it waits until the database takes it."""
+        tries = 0
+        while True:
+            try:
+                await self._database.write(work)
+            except NotDurable as error:
+                tries += 1
+                log.error("lane %s cannot be saved (try %d): %s", self.lane.contract.name, tries, error)
+                await asyncio.sleep(min(0.1 * 2**tries, 5.0) * self._rng.random())
+            else:
+                return
+
+    def _prepare(self, command: Mutation) -> Request:
+        return self._line.prepare(command, self._account, self.lane.contract.name)
+
+    # ── act ──
+
+    def _act(self, command: Command, request: Request | None) -> None:
+        match command:
+            case LookForOrders():
+                work: Coroutine[None, None, None] = self._look(command)
+            case TakePicture(urgent):
+                work = self._take_picture(urgent)
+            case _:
+                if request is None:
+                    raise AssertionError("a mutation is prepared before it is saved")
+                work = self._send(command, request)
+        task = asyncio.get_running_loop().create_task(work)
+        self._acts.add(task)
+        task.add_done_callback(self._acts.discard)
+
+    async def _send(self, command: Mutation, request: Request) -> None:
+        try:
+            sent = await self._line.send(request, lambda: self._gate(command))
+            answer: Event = CallAccepted(command.id, sent.broker_ids)
+        except Refused as error:
+            answer = CallRefused(command.id, error.reason, error.text)
+        except NotSent as error:
+            answer = CallNotSent(command.id, str(error), self._soon(), final=error.final)
+        except NotHandled as error:
+            again = self._database.now() + error.wait if error.wait is not None else None
+            answer = CallNotSent(command.id, str(error), again, final=error.wait is None)
+        except Unreachable as error:
+            answer = AnswerLost(command.id, str(error), str(error) if error.named else None)
+        except Exception as error:
+            # An error nobody expected leaves the call in doubt like any other silence, and halts the lane.
+            answer = AnswerLost(command.id, f"unexpected {type(error).__name__}")
+            self._broken = error
+        self._inbox.put_nowait(answer)
+
+    def _break(self, error: Exception) -> None:
+        self._broken = error
+        self._inbox.put_nowait(ReadFailed(f"unexpected {type(error).__name__}"))
+
+    def _soon(self) -> datetime:
+        """Full jitter over a wait that doubles with each try of this lane."""
+        most = min(0.25 * 2.0 ** min(self.lane.retries, 8), 30.0)
+        return self._database.now() + timedelta(seconds=most * self._rng.random())
+
+    def _gate(self, command: Mutation) -> str | None:
+        """The last word, asked immediately before the write."""
+        if not isinstance(command, PlaceOrder) or command.purpose is not Purpose.ENTRY:
+            return None
+        if self._switch.on:
+            return "the kill switch is on"
+        if command.not_after is not None and self._database.now() >= command.not_after:
+            return "the entry is too old to be sent"
+        if self.lane.halted is not None:
+            return "the lane is halted"
+        return None
+
+    async def _look(self, command: LookForOrders) -> None:
+        began = self._database.now()
+        try:
+            orders, fills = await self._line.look(self._account, command.ids)
+        except BrokerError as error:
+            self._inbox.put_nowait(ReadFailed(str(error)))
+        except Exception as error:
+            self._break(error)
+        else:
+            self._inbox.put_nowait(Looked(began, orders, fills))
+
+    async def _take_picture(self, urgent: bool) -> None:
+        try:
+            seen = await self._line.picture_of(self._account, self.lane.contract.name, urgent=urgent)
+        except BrokerError as error:
+            self._inbox.put_nowait(ReadFailed(str(error)))
+        except Exception as error:
+            self._break(error)
+        else:
+            picture = seen.lane
+            event = PictureTaken(seen.began_at, picture.orders, picture.fills, picture.quantity, seen.streaming)
+            self._inbox.put_nowait(event)
+
+
+def _substance(lane: Lane) -> Lane:
+    """The lane without what is only the time of looking."""
+    return replace(lane, news=(), checked_at=None, read=None, broker_quantity=None)
+
+
+def _key(event: Event) -> str | None:
+    match event:
+        case SignalReceived(signal):
+            return f"signal:{signal.id}"
+        case OrderFilled(fill):
+            return f"fill:{fill.id}"
+        case CallAccepted() | CallRefused() | AnswerLost():
+            return f"answer:{event.call_id}:{type(event).__name__}"
+        case _:
+            return None
+
+
+def _exchange(request: Request, at: datetime) -> Exchange:
+    return Exchange(
+        id=request.audit_id,
+        at=at,
+        method=request.method,
+        endpoint=request.endpoint,
+        request=json.dumps(dict(request.body), default=str),
+        signal_id=request.signal_id,
+        order_id=request.order_id,
+    )
+
+
+__all__ = ["Executor", "Line", "Past", "Seen", "Switch"]

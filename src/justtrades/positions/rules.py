@@ -1,0 +1,87 @@
+"""The rules a signal meets on its lane, each with its numbers, for the receipt.
+
+This only tells; `jobs` decides. Both ask the same questions of the same lane, and a test holds them together:
+an entry leaves exactly when every rule here has passed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from justtrades.positions import book
+from justtrades.positions.jobs import entry_size, overtaken, owner_says_no, wanted_sign
+from justtrades.positions.model import Job, Lane, OnOpposite, OnSameSide, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: its name, whether it let the signal pass, and the numbers it looked at."""
+
+    rule: str
+    passed: bool
+    detail: str
+
+    @property
+    def text(self) -> str:
+        return f"rule {self.rule}: {'passed' if self.passed else 'said no'} ({self.detail})"
+
+
+def rules(lane: Lane, job: Job, now: datetime) -> tuple[Rule, ...]:
+    """Every rule for this signal as the lane stands now, in the order they are asked."""
+    if not job.signal.verb.enters:
+        return (_owner(lane, job), _held(lane))
+    common = (_kill(lane), _age(job, now), _queue(lane, job), _unblocked(lane), _owner(lane, job))
+    terms = job.signal.terms
+    return common if terms is None else (*common, _side(lane, job, terms), _size(lane, job, terms))
+
+
+def _kill(lane: Lane) -> Rule:
+    return Rule("kill_switch", not lane.killed, "on" if lane.killed else "off")
+
+
+def _age(job: Job, now: datetime) -> Rule:
+    age = (now - job.signal.received_at).total_seconds()
+    most = (job.signal.expires_at - job.signal.received_at).total_seconds()
+    return Rule("age", now < job.signal.expires_at, f"{age:.3f} s of at most {most:g} s")
+
+
+def _queue(lane: Lane, job: Job) -> Rule:
+    late = job in lane.jobs and overtaken(lane, job)
+    return Rule("queue", not late, "a later close waits behind it" if late else "no later close waits")
+
+
+def _unblocked(lane: Lane) -> Rule:
+    return Rule("lane_open", lane.blocked is None, lane.blocked or "entries are not blocked")
+
+
+def _owner(lane: Lane, job: Job) -> Rule:
+    said = owner_says_no(lane, job.signal)
+    return Rule("owner", said is None, said or ("free" if lane.trade is None else "its own trade, or a person's act"))
+
+
+def _held(lane: Lane) -> Rule:
+    held = book.held(lane)
+    return Rule("position", held != 0, f"{held:+d} held, broker shows {_shown(lane)}" if held else "flat")
+
+
+def _shown(lane: Lane) -> str:
+    return "unknown" if lane.broker_quantity is None else f"{lane.broker_quantity:+d}"
+
+
+def _side(lane: Lane, job: Job, terms: Terms) -> Rule:
+    held = book.held(lane)
+    if held == 0:
+        return Rule("side", True, "flat: a first entry")
+    if held * wanted_sign(job.signal.verb) > 0:
+        return Rule("side", terms.on_same_side is OnSameSide.ADD, f"{held:+d} held, same side: {terms.on_same_side}")
+    passed = terms.on_opposite is not OnOpposite.IGNORE
+    return Rule("side", passed, f"{held:+d} held, opposite side: {terms.on_opposite}")
+
+
+def _size(lane: Lane, job: Job, terms: Terms) -> Rule:
+    held = book.held(lane)
+    same_side = held * wanted_sign(job.signal.verb) > 0
+    sized = entry_size(terms, held if same_side else 0)
+    most = "no limit" if terms.max_quantity is None else f"at most {terms.max_quantity}"
+    return Rule("quantity", sized.quantity > 0, sized.reason or f"{sized.quantity}, {most}")

@@ -1,0 +1,221 @@
+"""What can be set from outside: read once, checked whole, then frozen.
+
+Every variable is the field's name in capitals behind `JUSTTRADES_`; a `.env` file in the working directory is
+read too, and the environment wins. No secret has a default. A value that cannot be used is told as `BadSetting`,
+one line that names the variable and never shows the value, since it may be a secret.
+
+The files of one installation lie beside its SQLite database (or in the working directory when the database is
+elsewhere): see `key_file` and `secret_file`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+Network = IPv4Network | IPv6Network
+
+PREFIX: Final = "JUSTTRADES_"
+TRADINGVIEW: Final = ("52.89.214.238", "34.212.75.30", "54.218.53.128", "52.32.178.7")
+"""The addresses TradingView sends alerts from, as its help centre lists them."""
+
+
+class BadSetting(Exception):
+    """A setting that cannot be used; its text is one line that names the variable."""
+
+    def __init__(self, variable: str, sentence: str) -> None:
+        super().__init__(f"{variable}: {sentence}")
+        self.variable = variable
+
+
+# ── checks: each returns the value or raises ValueError with a sentence that does not repeat it ──────────────
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(_network(item) for item in _items(text))
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("must be a comma list of addresses and networks, such as 10.0.0.0/8") from None
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _allowed(text: str) -> str:
+    allowed_networks(text)
+    return text
+
+
+def _proxies(text: str) -> str:
+    if "*" in text or any(network.prefixlen == 0 for network in _networks(text)):
+        raise ValueError("must name your proxies: trusting every address would let anyone choose his own")
+    return text
+
+
+def _database(text: str) -> str:
+    from justtrades.store.engines import parse  # late: `--help` needs no SQLAlchemy
+
+    try:
+        parse(text)
+    except ValueError as error:
+        raise ValueError(f"cannot be used: {error}") from None
+    except Exception:  # noqa: BLE001,RUF100 - SQLAlchemy's own errors would show the password in the address
+        raise ValueError("must be sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME") from None
+    return text
+
+
+def _address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an http or https address")
+    return text.rstrip("/")
+
+
+def _market(text: str) -> str:
+    if text not in {"alerts", "walk"} and not re.fullmatch(r"csv:.+", text):
+        raise ValueError("must be alerts, walk or csv:FILE")
+    return text
+
+
+def _key(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not re.fullmatch(r"[!-~]{8,200}", text):
+        raise ValueError("must be 8 to 200 printable characters without spaces")
+    return secret
+
+
+def _sealing_key(secret: SecretStr) -> SecretStr:
+    """32 bytes in base 64 are the key; any other text is a passphrase, and the key is made from it."""
+    text = secret.get_secret_value().strip()
+    if re.fullmatch(r"[A-Za-z0-9+/_-]{43}=", text):
+        return SecretStr(text)
+    if len(text) < 16:
+        raise ValueError("must be 32 bytes in base 64, or a passphrase of at least 16 characters")
+    # The salt is fixed because the same passphrase must give the same key at each start.
+    key = hashlib.scrypt(text.encode(), salt=b"justtrades secret key", n=2**14, r=8, p=1, dklen=32)
+    return SecretStr(base64.urlsafe_b64encode(key).decode())
+
+
+Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
+Address = Annotated[str, AfterValidator(_address)]
+Key = Annotated[SecretStr, AfterValidator(_key)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Settings(BaseSettings):
+    """One frozen value; durations are seconds. The names are those of the contract."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    host: Annotated[str, Field(pattern=r"^[0-9A-Za-z.:_-]+$")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    database_url: Annotated[str, Field(repr=False), AfterValidator(_database)] = "sqlite+aiosqlite:///justtrades.db"
+    admin_key: Key | None = None
+    secret_key: Annotated[SecretStr, AfterValidator(_sealing_key)] | None = None
+    webhook_allowed_ips: Annotated[str, AfterValidator(_allowed)] = "any"
+    trusted_proxies: Annotated[str, AfterValidator(_proxies)] = ""
+    tradovate_demo_url: Address = "https://demo.tradovateapi.com/v1"
+    tradovate_live_url: Address = "https://live.tradovateapi.com/v1"
+    live_trading: bool = False
+    request_timeout_seconds: Seconds = 5
+    settle_seconds: Seconds = 15
+    truth_poll_seconds: Seconds = 20
+    entry_max_age_seconds: Seconds = 30
+    penalty_rest_seconds: Seconds = 3600
+    webhook_rate_per_minute: Count = 120
+    duplicate_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 3
+    paper_market: Annotated[str, AfterValidator(_market)] = "alerts"
+    paper_url: Address | None = None
+    audit_days: Annotated[int, Field(ge=1, le=36_500)] = 90
+    budget_per_minute: Count = 60
+    budget_per_hour: Count = 4000
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+
+
+def load() -> Settings:
+    """The settings of this process; `BadSetting` for the first that cannot be used."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise BadSetting(_variable(first["loc"]), _sentence(first["msg"])) from None
+    except SettingsError as error:
+        raise BadSetting(_named_in(str(error)), "cannot be read") from None
+    except (OSError, UnicodeDecodeError):
+        raise BadSetting(".env", "the file cannot be read as UTF-8 text") from None
+
+
+def allowed_networks(text: str) -> tuple[Network, ...] | None:
+    """Who may send alerts; None: anyone. ValueError when an item is no address or network."""
+    if text.strip().lower() == "any":
+        return None
+    found = tuple(network for item in _items(text) for network in _allowed_item(item))
+    if not found:
+        raise ValueError("must be any, tradingview, or a comma list of addresses and networks")
+    return found
+
+
+def trusted_networks(text: str) -> tuple[Network, ...]:
+    """The proxies whose `X-Forwarded-For` counts."""
+    return _networks(text)
+
+
+def key_file(settings: Settings) -> Path:
+    """Where `serve` writes the key that is valid on loopback only: `<database stem>.admin`."""
+    return _beside_database(settings, ".admin")
+
+
+def secret_file(settings: Settings) -> Path:
+    """Where the key that seals broker credentials is made on first start, when none is set."""
+    return _beside_database(settings, ".key").with_name("justtrades.key")
+
+
+def _beside_database(settings: Settings, suffix: str) -> Path:
+    from justtrades.store.engines import in_memory, is_sqlite, parse
+
+    url = parse(settings.database_url)
+    if not is_sqlite(url) or in_memory(url) or not url.database:
+        return Path("justtrades").with_suffix(suffix)
+    return Path(url.database.removeprefix("file:").partition("?")[0]).with_suffix(suffix)
+
+
+def _allowed_item(item: str) -> tuple[Network, ...]:
+    return _networks(",".join(TRADINGVIEW)) if item.lower() == "tradingview" else (_network(item),)
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """Pydantic locates a field by its name, or by the variable it was read from."""
+    name = str(location[0]).upper() if location else "settings"
+    return name if name.startswith(PREFIX) else PREFIX + name
+
+
+def _named_in(text: str) -> str:
+    found = re.search(r'field "(\w+)"', text)
+    return PREFIX + found[1].upper() if found else "settings"
+
+
+def _sentence(message: str) -> str:
+    told = message.removeprefix("Value error, ")
+    return (told[:1].lower() + told[1:]).replace("\n", " ").replace("input should", "must")

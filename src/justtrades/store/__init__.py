@@ -1,0 +1,1 @@
+"""What must outlive the process: signals, lanes, orders, fills, trades and the audit."""

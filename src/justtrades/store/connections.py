@@ -1,0 +1,193 @@
+"""Logins at brokers: what people may see of them, their sealed secrets, and what was learned through them.
+
+Secrets are one sealed JSON object per connection and never part of a row that is handed out. The access token
+is sealed apart, because it changes every hour or so; it survives a restart, since brokers count logins.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Connection, Row, bindparam, select
+
+from justtrades.positions.model import ConnectionId, ContractName
+from justtrades.store.dialects import insert_or_update
+from justtrades.store.secrets import Box
+from justtrades.store.tables import connections, contracts
+
+_ID_LENGTH: Final = 24
+_C = connections.c
+_seen: Final = select(_C.id, _C.name, _C.environment, _C.auth, _C.username, _C.enabled, _C.created_at, _C.updated_at)
+_one: Final = connections.update().where(_C.id == bindparam("b_id"))
+_write_contract: Final = insert_or_update(contracts, ["connection_id", "name"])
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRow:
+    """A login without its secrets."""
+
+    id: ConnectionId
+    name: str
+    environment: str
+    auth: str
+    username: str | None
+    enabled: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token, or whatever the adapter keeps of one."""
+
+    value: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContract:
+    """A contract as the broker described it; the shape of `broker.port.ContractRecord`."""
+
+    id: int
+    name: ContractName
+    tick_size: Decimal
+    point_value: Decimal
+    expires_at: datetime | None = None
+
+
+class ContractLike(Protocol):
+    """The shape of `broker.port.ContractRecord`."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def name(self) -> ContractName: ...
+    @property
+    def tick_size(self) -> Decimal: ...
+    @property
+    def point_value(self) -> Decimal: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+
+def add(
+    connection: Connection,
+    box: Box,
+    *,
+    name: str,
+    environment: str,
+    auth: str,
+    username: str | None,
+    secrets: Mapping[str, str],
+    at: datetime,
+) -> ConnectionRow:
+    """A new login. Its id is a short word made from its name."""
+    connection_id = _free_id(connection, name)
+    new = ConnectionRow(connection_id, name, environment, auth, username, True, at, at)
+    insert(connection, new, _sealed(box, new.id, secrets))
+    return new
+
+
+def insert(connection: Connection, new: ConnectionRow, sealed: bytes | None = None) -> None:
+    """A login as it is, such as the first paper connection, which needs no secrets."""
+    connection.execute(connections.insert(), {**asdict(new), "secrets": sealed})
+
+
+def edit(
+    connection: Connection,
+    box: Box,
+    connection_id: ConnectionId,
+    *,
+    at: datetime,
+    secrets: Mapping[str, str] | None = None,
+    **changes: str | bool | None,
+) -> ConnectionRow | None:
+    """Change `name`, `username`, `enabled` and single secrets; new secrets end the old access token."""
+    values: dict[str, Any] = {**changes, "updated_at": at}
+    if secrets:
+        merged = {**load_secrets(connection, box, connection_id), **secrets}
+        values |= {"secrets": _sealed(box, connection_id, merged), "token": None, "token_expires_at": None}
+    connection.execute(_one.values(**values), {"b_id": connection_id})
+    return get(connection, connection_id)
+
+
+def get(connection: Connection, connection_id: ConnectionId) -> ConnectionRow | None:
+    row = connection.execute(_seen.where(_C.id == connection_id)).one_or_none()
+    return _row(row) if row is not None else None
+
+
+def every(connection: Connection) -> list[ConnectionRow]:
+    """All of them, the oldest first."""
+    return [_row(row) for row in connection.execute(_seen.order_by(_C.created_at, _C.id))]
+
+
+def load_secrets(connection: Connection, box: Box, connection_id: ConnectionId) -> dict[str, str]:
+    """Empty for a connection that has none. Raises `NotOpened`."""
+    sealed = connection.execute(select(_C.secrets).where(_C.id == connection_id)).scalar_one_or_none()
+    opened: dict[str, str] = json.loads(box.open(sealed, _about(connection_id, "secrets"))) if sealed else {}
+    return opened
+
+
+def save_token(connection: Connection, box: Box, connection_id: ConnectionId, token: Token) -> None:
+    sealed = box.seal(token.value, _about(connection_id, "token"))
+    values = {"token": sealed, "token_expires_at": token.expires_at}
+    connection.execute(_one.values(**values), {"b_id": connection_id})
+
+
+def load_token(connection: Connection, box: Box, connection_id: ConnectionId) -> Token | None:
+    """The last token, expired or not. Raises `NotOpened`."""
+    found = select(_C.token, _C.token_expires_at).where(_C.id == connection_id)
+    row = connection.execute(found).one_or_none()
+    if row is None or row.token is None:
+        return None
+    return Token(box.open(row.token, _about(connection_id, "token")), row.token_expires_at)
+
+
+def forget_token(connection: Connection, connection_id: ConnectionId) -> None:
+    connection.execute(_one.values(token=None, token_expires_at=None), {"b_id": connection_id})
+
+
+def save_contract(connection: Connection, connection_id: ConnectionId, record: ContractLike, at: datetime) -> None:
+    row = {
+        "connection_id": connection_id,
+        "name": record.name,
+        "broker_contract_id": record.id,
+        "tick_size": record.tick_size,
+        "point_value": record.point_value,
+        "expires_at": record.expires_at,
+        "fetched_at": at,
+    }
+    connection.execute(_write_contract.on(connection), row)
+
+
+def load_contracts(connection: Connection, connection_id: ConnectionId) -> list[KnownContract]:
+    found = select(contracts).where(contracts.c.connection_id == connection_id)
+    return [
+        KnownContract(row.broker_contract_id, row.name, row.tick_size, row.point_value, row.expires_at)
+        for row in connection.execute(found)
+    ]
+
+
+def _row(row: Row[*tuple[Any, ...]]) -> ConnectionRow:
+    return ConnectionRow(**row._mapping)
+
+
+def _free_id(connection: Connection, name: str) -> ConnectionId:
+    word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_ID_LENGTH] or "connection"
+    taken = set(connection.execute(select(_C.id)).scalars())
+    free = (word if number == 1 else f"{word}-{number}" for number in range(1, len(taken) + 2))
+    return ConnectionId(next(candidate for candidate in free if candidate not in taken))
+
+
+def _sealed(box: Box, connection_id: ConnectionId, secrets: Mapping[str, str]) -> bytes | None:
+    return box.seal(json.dumps(dict(secrets)), _about(connection_id, "secrets")) if secrets else None
+
+
+def _about(connection_id: ConnectionId, column: str) -> str:
+    return f"connections:{connection_id}:{column}"

@@ -1,0 +1,352 @@
+"""A lane's step, saved in one go: the difference between the lane before and after, and what it told.
+
+Rows are upserted and outcomes written where there is none, so saving the same step twice (after a commit whose
+answer was lost) changes nothing. What a lane forgets when a trade is over stays in the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, assert_never
+
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select
+
+from justtrades.positions.commands import Command
+from justtrades.positions.events import Event
+from justtrades.positions.model import (
+    AccountId,
+    BrokerOrderId,
+    ContractName,
+    Fill,
+    FillId,
+    Lane,
+    LetGo,
+    Noted,
+    Order,
+    SignalDone,
+    SignalId,
+    TradeClosed,
+    TradeId,
+)
+from justtrades.store import audit, codec, outcomes, rows
+from justtrades.store.dialects import Insert, Upsert, insert_or_ignore, insert_or_update
+from justtrades.store.outcomes import Finished
+from justtrades.store.rows import Row
+from justtrades.store.subject import subject
+from justtrades.store.tables import (
+    fills,
+    journal,
+    lanes,
+    orders,
+    recorded_trades,
+    recorder_positions,
+    signals,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """What happened and what was decided. An event with a `key` has one row, however often it comes."""
+
+    event: Event
+    commands: tuple[Command, ...] = ()
+    key: str | None = None
+    signal_id: SignalId | None = None
+    """None: found out from the event and the commands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a step brought to an end, for those who watch."""
+
+    finished: tuple[Finished, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The broker's ids that are old news on a lane."""
+
+    orders: frozenset[BrokerOrderId]
+    fills: frozenset[FillId]
+
+
+def _update_lane(insert: Insert) -> Insert:
+    new, old = insert.excluded, lanes.c
+    longer_today = (old.unprotected_day == new.unprotected_day) & (
+        old.unprotected_seconds_max > new.unprotected_seconds_max
+    )
+    values: dict[str, ColumnElement[Any]] = {
+        column.name: new[column.name] for column in lanes.columns if column.name not in ("account_id", "contract")
+    }
+    values["unprotected_seconds_max"] = case(
+        (longer_today, old.unprotected_seconds_max), else_=new.unprotected_seconds_max
+    )
+    return insert.on_conflict_do_update(index_elements=["account_id", "contract"], set_=values)
+
+
+def _update_trade(insert: Insert) -> Insert:
+    """`ticker` stands once written, and so do `fees`."""
+    kept = {"id", "number", "ticker", "fees"}
+    values = {c.name: insert.excluded[c.name] for c in recorded_trades.columns if c.name not in kept}
+    return _with_ticker(insert).on_conflict_do_update(index_elements=["id"], set_=values)
+
+
+def _update_position(insert: Insert) -> Insert:
+    key = ["recorder_id", "account_id", "contract"]
+    values = {c.name: insert.excluded[c.name] for c in recorder_positions.columns if c.name not in ("id", *key)}
+    return _with_ticker(insert).on_conflict_do_update(index_elements=key, set_=values)
+
+
+def _with_ticker(insert: Insert) -> Insert:
+    """The ticker that the signal named, such as `MNQ1!`; a lane only knows its contract."""
+    named = select(signals.c.ticker).where(signals.c.id == bindparam("b_signal")).scalar_subquery()
+    return insert.values(ticker=func.coalesce(named, bindparam("b_contract")))
+
+
+_write_lane: Final = Upsert(lanes, _update_lane)
+_write_orders_filled: Final = insert_or_update(orders, ["id"], keep=["created_at"])
+_write_orders: Final = insert_or_update(
+    orders, ["id"], keep=["created_at", "trade_id", "filled_quantity", "average_price"]
+)
+_write_fills: Final = insert_or_update(fills, ["account_id", "broker_fill_id"], keep=["busted"])
+_write_trade: Final = Upsert(recorded_trades, _update_trade)
+_undo_trade: Final = recorded_trades.delete().where(recorded_trades.c.id == bindparam("b_trade"))
+_undo_position: Final = (
+    recorder_positions.update()
+    .where(recorder_positions.c.trade_id == bindparam("b_trade"))
+    .values(status="closed", total_quantity=0)
+)
+_write_position: Final = Upsert(recorder_positions, _update_position)
+_write_journal: Final = insert_or_ignore(journal)
+_write_busts: Final = (
+    fills.update()
+    .where((fills.c.account_id == bindparam("b_account")) & (fills.c.broker_fill_id == bindparam("b_fill")))
+    .values(busted=True)
+)
+_lane_state: Final = select(lanes.c.state_json)
+_one_lane: Final = _lane_state.where(
+    (lanes.c.account_id == bindparam("b_account")) & (lanes.c.contract == bindparam("b_contract"))
+)
+
+
+def save_step(
+    connection: Connection,
+    before: Lane | None,
+    after: Lane,
+    *,
+    at: datetime,
+    journal: Iterable[JournalRow] = (),
+    requests: Iterable[audit.Exchanged] = (),
+    connection_id: str | None = None,
+) -> Saved:
+    """One step, or several in a row whose news are gathered in `after`: lane, orders, fills, trade, outcomes,
+    journal, and the audit rows of what is sent next.
+
+    `before` is the lane as it was last saved (None: never). `connection_id`: the login of the `requests`.
+    """
+    whole = _with_what_left(after)
+    if before is not after:
+        first = Lane(after.account_id, after.contract, after.tag)
+        _save_difference(connection, before or first, after, whole, at)
+    for entry in journal:
+        _save_journal(connection, whole, entry, at)
+    audit.insert(connection, requests, connection_id)
+    return Saved(_tell_news(connection, after, at))
+
+
+def load_lanes(connection: Connection) -> list[Lane]:
+    return [codec.lane_from(text) for text in connection.execute(_lane_state).scalars()]
+
+
+def load_lane(connection: Connection, account_id: AccountId, contract: ContractName) -> Lane | None:
+    found = {"b_account": account_id, "b_contract": contract}
+    text = connection.execute(_one_lane, found).scalar_one_or_none()
+    return codec.lane_from(text) if text is not None else None
+
+
+def known_ids(connection: Connection, account_id: AccountId, contract: ContractName, since: datetime) -> Known:
+    """Broker ids of this lane's orders and fills since a moment, those of finished trades included."""
+    order_ids = select(orders.c.broker_order_id).where(
+        (orders.c.account_id == account_id)
+        & (orders.c.contract == contract)
+        & (orders.c.updated_at >= since)
+        & orders.c.broker_order_id.is_not(None)
+    )
+    fill_ids = select(fills.c.broker_fill_id).where(
+        (fills.c.account_id == account_id) & (fills.c.contract == contract) & (fills.c.filled_at >= since)
+    )
+    return Known(
+        frozenset(BrokerOrderId(found) for found in connection.execute(order_ids).scalars()),
+        frozenset(FillId(found) for found in connection.execute(fill_ids).scalars()),
+    )
+
+
+# ── the difference ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _save_difference(connection: Connection, before: Lane, after: Lane, whole: Lane, at: datetime) -> None:
+    seconds = (at - before.unprotected_since).total_seconds() if before.unprotected_since else 0.0
+    values = rows.lane_row(after, codec.lane_text(after), at, max(seconds, 0.0))
+    connection.execute(_write_lane.on(connection), values)
+    _save_jobs(connection, before, after)
+    if before.orders is not whole.orders or before.fills is not whole.fills:
+        trade_of = _TradeOf(after)
+        _save_fills(connection, before, whole, trade_of)
+        _save_orders(connection, before, whole, trade_of, at)
+    _save_busts(connection, before, after)
+    _save_trades(connection, before, after, at)
+
+
+def _with_what_left(after: Lane) -> Lane:
+    """The lane with the orders and fills it let go of, as they were last known."""
+    left = [told for told in after.news if isinstance(told, LetGo)]
+    if not left:
+        return after
+    orders = {order.id: order for told in left for order in told.orders}
+    fills = {fill.id: fill for told in left for fill in told.fills}
+    orders |= {order.id: order for order in after.orders}
+    fills |= {fill.id: fill for fill in after.fills}
+    return replace(after, orders=tuple(orders.values()), fills=tuple(fills.values()))
+
+
+class _TradeOf:
+    """Which trade an order or fill belongs to: the one it left the lane with, else the open one."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._open = lane.trade.id if lane.trade else None
+        self._left: dict[str, TradeId | None] = {}
+        for told in lane.news:
+            if isinstance(told, LetGo):
+                self._left |= {order.id: told.trade_id for order in told.orders}
+                self._left |= {fill.id: told.trade_id for fill in told.fills}
+
+    def __getitem__(self, member: Order | Fill) -> TradeId | None:
+        return self._left.get(member.id, self._open)
+
+
+def _save_jobs(connection: Connection, before: Lane, after: Lane) -> None:
+    known = {job.signal.id for job in before.jobs}
+    for job in after.jobs:
+        if job.signal.id not in known:
+            outcomes.begin_route(connection, job.signal.id, after.account_id, after.contract.name)
+
+
+def _save_orders(connection: Connection, before: Lane, after: Lane, trade_of: _TradeOf, at: datetime) -> None:
+    """An order that outlives its fills here keeps what its row says of them."""
+    known = {order.id: order for order in before.orders}
+    touched = _fills_changed(before, after)
+    filled, others = [], []
+    for order in after.orders:
+        if order.broker_id in touched:
+            filled.append(rows.order_row(after, order, trade_of[order], at))
+        elif known.get(order.id) != order:
+            others.append(rows.order_row(after, order, trade_of[order], at))
+    _execute(connection, _write_orders_filled, filled)
+    _execute(connection, _write_orders, others)
+
+
+def _fills_changed(before: Lane, after: Lane) -> set[BrokerOrderId]:
+    """Broker ids of orders that gained a fill, lost one to a bust, or were just found to own one."""
+    old = {fill.id for fill in before.fills}
+    gained = {fill.broker_order_id for fill in after.fills if fill.id not in old}
+    lost = {fill.broker_order_id for fill in before.fills if fill.id in after.busted}
+    bound = {order.broker_id for order in before.orders}
+    found = {o.broker_id for o in after.orders if o.broker_id is not None and o.broker_id not in bound}
+    return gained | lost | found
+
+
+def _save_fills(connection: Connection, before: Lane, after: Lane, trade_of: _TradeOf) -> None:
+    """New fills, and old ones whose order has become known as ours since."""
+    owners, owned = _owners(after), _owners(before)
+    old = {fill.id for fill in before.fills}
+    news = [
+        rows.fill_row(after, fill, owners.get(fill.broker_order_id), trade_of[fill])
+        for fill in after.fills
+        if fill.id not in old or (fill.broker_order_id in owners and fill.broker_order_id not in owned)
+    ]
+    _execute(connection, _write_fills, news)
+
+
+def _owners(lane: Lane) -> dict[BrokerOrderId, Order]:
+    return {order.broker_id: order for order in lane.orders if order.broker_id is not None}
+
+
+def _save_busts(connection: Connection, before: Lane, after: Lane) -> None:
+    busted = [fill_id for fill_id in after.busted if fill_id not in before.busted]
+    if busted:
+        marks = [{"b_account": after.account_id, "b_fill": fill_id} for fill_id in busted]
+        connection.execute(_write_busts, marks)
+
+
+# ── trades ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _save_trades(connection: Connection, before: Lane, after: Lane, at: datetime) -> None:
+    for closed in (told for told in after.news if isinstance(told, TradeClosed)):
+        _close_trade(connection, after, closed, at)
+    if before.trade is after.trade and before.orders is after.orders and before.fills is after.fills:
+        return
+    row = rows.open_trade_row(after)
+    if row is not None and row != rows.open_trade_row(before):
+        _save_trade(connection, row, at)
+
+
+def _close_trade(connection: Connection, lane: Lane, closed: TradeClosed, at: datetime) -> None:
+    row = rows.closed_trade_row(lane, closed)
+    if closed.fills:
+        _save_trade(connection, row, at)
+        return
+    # Every fill of it was busted: it never was a trade. The fills' rows and the journal tell the story.
+    connection.execute(_undo_trade, {"b_trade": closed.trade.id})
+    connection.execute(_undo_position, {"b_trade": closed.trade.id, "closed_at": at, "updated_at": at})
+
+
+def _save_trade(connection: Connection, row: Row, at: datetime) -> None:
+    names = {"b_signal": row["signal_id"], "b_contract": row["contract"]}
+    connection.execute(_write_trade.on(connection), {**row, **names})
+    connection.execute(_write_position.on(connection), {**rows.position_row(row, at), **names})
+
+
+# ── journal and news ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _save_journal(connection: Connection, lane: Lane, entry: JournalRow, at: datetime) -> None:
+    """A key that was seen before is dropped, not the row: what the step decided must be told all the same."""
+    row = {
+        "account_id": lane.account_id,
+        "contract": lane.contract.name,
+        "at": at,
+        "key": entry.key,
+        "event_json": codec.event_text(entry.event),
+        "commands_json": codec.commands_text(entry.commands),
+        "signal_id": entry.signal_id or subject(lane, entry.event, entry.commands),
+    }
+    written = connection.execute(_write_journal.on(connection), row).rowcount
+    if not written and entry.commands:
+        connection.execute(_write_journal.on(connection), {**row, "key": None})
+
+
+def _tell_news(connection: Connection, lane: Lane, at: datetime) -> tuple[Finished, ...]:
+    where = (lane.account_id, lane.contract.name)
+    finished: list[Finished] = []
+    for told in lane.news:
+        match told:
+            case SignalDone(signal_id, outcome, reason, notes):
+                outcomes.note(connection, signal_id, *where, at, notes)
+                ended = outcomes.finish_route(connection, signal_id, *where, outcome, reason, at)
+                finished += [ended] if ended else []
+            case Noted(signal_id, text, alarm):
+                if signal_id is not None:
+                    outcomes.note(connection, signal_id, *where, at, [text], alarm=alarm)
+            case TradeClosed() | LetGo():
+                pass  # saved with the difference
+            case _:
+                assert_never(told)
+    return tuple(finished)
+
+
+def _execute(connection: Connection, statement: Upsert, values: list[Row]) -> None:
+    if values:
+        connection.execute(statement.on(connection), values)

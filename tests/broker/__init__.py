@@ -1,0 +1,1 @@
+"""Claims about the port, the Tradovate adapter and the simulator."""

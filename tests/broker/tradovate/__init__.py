@@ -1,0 +1,1 @@
+"""The Tradovate adapter against recorded facts and small stand-ins."""

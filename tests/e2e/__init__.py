@@ -1,0 +1,1 @@
+"""Claims about the whole road, over real HTTP and WebSocket."""

@@ -1,0 +1,383 @@
+"""The command line: against an engine's HTTP surface, and without one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from justtrades.cli import run
+from justtrades.positions.model import RecorderId
+from justtrades.positions.recorder import Recorder
+from justtrades.settings import Settings
+from justtrades.store import migrate, recorders, switches
+from justtrades.store.secrets import Box, new_key
+from justtrades.store.session import Database
+from tests.api.world import START, Clock
+
+KEY = "an-admin-key-of-the-tests"
+
+
+@dataclass
+class FakeEngine:
+    """Answers what it was told to, and remembers what it was asked."""
+
+    answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+    keys: set[str | None] = field(default_factory=set)
+    port: int = 0
+
+    def answer(self, method: str, path: str, body: Any, status: int = 200) -> None:
+        self.answers[method, path] = (status, body)
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"JUSTTRADES_{name.upper()}", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEngine]:
+    fake = FakeEngine()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _answering(fake))
+    fake.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    monkeypatch.setenv("JUSTTRADES_PORT", str(fake.port))
+    monkeypatch.setenv("JUSTTRADES_ADMIN_KEY", KEY)
+    yield fake
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _answering(fake: FakeEngine) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def _take(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            sent = self.rfile.read(length)
+            path = self.path.removeprefix("/api/v1")
+            fake.asked.append((self.command, path, json.loads(sent) if sent else None))
+            fake.keys.add(self.headers.get("Authorization"))
+            status, body = fake.answers.get((self.command, path.partition("?")[0]), (404, {"detail": "not there"}))
+            content = b"" if body is None else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _take
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Silent."""
+
+    return Handler
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUSTTRADES_PORT", "9")  # discard: nobody listens there
+
+
+@pytest.fixture
+def database(no_engine: None, tmp_path: Path) -> Path:
+    path = tmp_path / "justtrades.db"
+    asyncio.run(_fill(f"sqlite+aiosqlite:///{path.as_posix()}"))
+    return path
+
+
+async def _fill(url: str) -> None:
+    await migrate.upgrade(url)
+    opened = Database(url, clock=Clock())
+    await opened.open()
+    try:
+        recorder = Recorder(RecorderId("r1"), "momentum [fast]", symbol="MNQ1!")
+        await opened.write(lambda c: recorders.add(c, Box(new_key()), recorder, "a-token", START))
+        await opened.write(lambda c: switches.set_kill(c, True, "news", START))
+    finally:
+        await opened.close()
+
+
+# ── with an engine ───────────────────────────────────────────────────────────────────────────────────────────
+
+PAGE: dict[str, Any] = {"items": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        (["signals"], "/signals?limit=50"),
+        (["signals", "--status", "refused", "-n", "5"], "/signals?status=refused&limit=5"),
+        (["positions"], "/positions?limit=50"),
+        (["trades", "--status", "open"], "/trades?status=open&limit=50"),
+        (["orders", "--signal", "s1"], "/orders?signal_id=s1&limit=50"),
+        (["audit", "--before", "x"], "/audit?limit=50&before=x"),
+        (["connection", "list"], "/connections?limit=50"),
+        (["account", "list"], "/accounts?limit=50"),
+        (["recorder", "list"], "/recorders?limit=50"),
+    ],
+)
+def test_reading_commands_ask_the_engine_and_print_what_it_says(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str], command: list[str], path: str
+) -> None:
+    engine.answer("GET", path.partition("?")[0], PAGE)
+    assert run([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == PAGE
+    assert engine.asked == [("GET", path, None)]
+    assert engine.keys == {f"Bearer {KEY}"}
+    assert run(command) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "request_", "answer"),
+    [
+        (
+            ["close", "a1", "MNQZ6"],
+            ("POST", "/positions/close", {"account_id": "a1", "contract": "MNQZ6"}),
+            {"signal_id": "s"},
+        ),
+        (["flatten"], ("POST", "/flatten", {"account_id": None}), {"signal_ids": []}),
+        (["flatten", "--account", "a1"], ("POST", "/flatten", {"account_id": "a1"}), {"signal_ids": ["s"]}),
+        (["kill", "on", "--reason", "news"], ("PUT", "/kill", {"on": True, "reason": "news"}), {}),
+        (["kill", "off"], ("PUT", "/kill", {"on": False, "reason": ""}), {}),
+        (["resume", "a1"], ("POST", "/accounts/a1/resume", None), None),
+        (
+            ["resume", "a1", "MNQZ6", "--adopt"],
+            ("POST", "/lanes/resume", {"account_id": "a1", "contract": "MNQZ6", "decision": "adopt"}),
+            {"lanes": []},
+        ),
+        (["reconcile"], ("POST", "/reconcile", {"account_id": None}), {"lanes": []}),
+        (["connection", "add", "p"], ("POST", "/connections", {"name": "p", "environment": "paper"}), {"id": "p"}),
+        (["connection", "test", "p"], ("POST", "/connections/p/test", None), {"accounts": []}),
+        (["recorder", "disable", "r1"], ("DELETE", "/recorders/r1", None), {}),
+        (
+            ["recorder", "rotate-token", "r1", "--overlap", "0"],
+            ("POST", "/recorders/r1/rotate-token", {"overlap_seconds": 0}),
+            {},
+        ),
+        (["recorder", "edit", "r1", "--stop", "none"], ("PATCH", "/recorders/r1", {"stop": None}), {}),
+    ],
+)
+def test_acting_commands_are_one_request(
+    engine: FakeEngine, command: list[str], request_: tuple[str, str, Any], answer: Any
+) -> None:
+    engine.answer(request_[0], request_[1], answer, 204 if answer is None else 200)
+    assert run(command) == 0
+    assert engine.asked == [request_]
+
+
+def test_a_recorder_is_made_from_options(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.answer("POST", "/recorders", {"id": "r1", "token": "t"}, 201)
+    options = ["--symbol", "MNQ1!", "--quantity", "2", "--target", "20:ticks:60", "--target", "40:ticks:40", "--stop"]
+    assert run(["recorder", "add", "momentum", *options, "40", "--account", "a1:2", "--account", "a2", "--json"]) == 0
+    assert engine.asked[0][2] == {
+        "name": "momentum",
+        "symbol": "MNQ1!",
+        "quantity": 2,
+        "targets": [
+            {"distance": "20", "unit": "ticks", "percent": "60"},
+            {"distance": "40", "unit": "ticks", "percent": "40"},
+        ],
+        "stop": {"distance": "40", "unit": "ticks"},
+        "routes": [{"account_id": "a1", "multiplier": "2"}, {"account_id": "a2", "multiplier": "1"}],
+    }
+    assert json.loads(capsys.readouterr().out)["token"] == "t"
+
+
+def test_rules_may_come_from_a_file(engine: FakeEngine, tmp_path: Path) -> None:
+    (tmp_path / "rules.json").write_text('{"on_opposite": "close", "quantity": 5}', encoding="utf-8")
+    engine.answer("POST", "/recorders", {"id": "r1"}, 201)
+    assert run(["recorder", "add", "m", "--from", "rules.json", "--quantity", "1"]) == 0
+    assert engine.asked[0][2] == {"on_opposite": "close", "quantity": 1, "name": "m"}
+
+
+def test_a_receipt_is_shown_line_by_line(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    line = {"at": "2026-09-01T14:30:00Z", "kind": "note", "contract": None, "text": "read [red]as[/red] plain"}
+    engine.answer("GET", "/signals/s1", {"id": "s1", "status": "done", "timeline": [line]})
+    assert run(["signals", "s1"]) == 0
+    assert "read [red]as[/red] plain" in capsys.readouterr().out
+
+
+def test_the_reason_of_a_refusal_is_one_line_on_stderr(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.answer("POST", "/flatten", {"detail": "not\nnow"}, 409)
+    assert run(["flatten"]) == 1
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "justtrades: not now\n")
+
+
+def test_a_key_that_is_not_taken_says_what_to_set(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.answer("GET", "/kill", {"detail": "an admin key is needed"}, 401)
+    assert run(["kill", "status"]) == 1
+    assert "JUSTTRADES_ADMIN_KEY" in capsys.readouterr().err
+
+
+def test_without_a_key_of_its_own_the_key_file_beside_the_database_is_used(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("JUSTTRADES_ADMIN_KEY")
+    (tmp_path / "justtrades.admin").write_text("from-the-file\n", encoding="ascii")
+    engine.answer("GET", "/kill", {"on": False})
+    assert run(["kill", "status"]) == 0
+    assert engine.keys == {"Bearer from-the-file"}
+
+
+def test_a_proxy_for_the_web_never_sees_the_key(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    engine.answer("GET", "/kill", {"on": False})
+    assert run(["kill", "status"]) == 0
+
+
+# ── without an engine ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["close", "a", "b"],
+        ["flatten"],
+        ["kill", "on"],
+        ["resume", "a"],
+        ["reconcile"],
+        ["connection", "add", "p"],
+        ["recorder", "add", "r"],
+        ["recorder", "disable", "r"],
+    ],
+)
+def test_acting_commands_need_an_engine(
+    no_engine: None, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert run(command) == 1
+    assert capsys.readouterr().err == "justtrades: no engine is running\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["signals"],
+        ["positions"],
+        ["trades"],
+        ["orders"],
+        ["audit"],
+        ["account", "list"],
+        ["connection", "list"],
+        ["recorder", "list"],
+        ["recorder", "show", "r1"],
+        ["kill", "status"],
+    ],
+)
+def test_reading_commands_read_the_database(
+    database: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert run(command) == 0
+    capsys.readouterr()
+    assert run([*command, "--json"]) == 0
+    json.loads(capsys.readouterr().out)
+
+
+def test_what_is_read_without_an_engine_is_what_is_stored(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["recorder", "list", "--json"])
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)["items"]] == ["momentum [fast]"]
+    run(["recorder", "list"])
+    assert "momentum [fast]" in capsys.readouterr().out
+    run(["kill", "status", "--json"])
+    assert json.loads(capsys.readouterr().out)["reason"] == "news"
+
+
+def test_looking_makes_no_database(no_engine: None, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["positions"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_there_is_one_line_too(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["signals", "nobody"]) == 1
+    assert capsys.readouterr().err == "justtrades: there is no such signal\n"
+
+
+def test_a_file_that_is_no_database_is_one_line(
+    no_engine: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "justtrades.db").write_bytes(b"this is no database" * 500)
+    for command in (["positions"], ["db", "check"], ["db", "upgrade"]):
+        assert run(command) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+# ── db, usage ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_database_is_made_checked_and_copied(
+    no_engine: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(["db", "upgrade"]) == 0
+    assert run(["db", "check"]) == 0
+    assert run(["db", "backup", "copy.db"]) == 0
+    assert (tmp_path / "copy.db").stat().st_size > 0
+    assert run(["db", "backup", "copy.db"]) == 1
+    assert "exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["no-such-command"],
+        ["trades", "--status", "ajar"],
+        ["close", "a1"],
+        ["trades", "--limit", "501"],
+        ["resume", "a1", "MNQZ6"],
+        ["recorder", "edit", "r1"],
+        ["recorder", "add", "r", "--from", "no-such-file.json"],
+    ],
+)
+def test_wrong_usage_ends_with_2(no_engine: None, command: list[str]) -> None:
+    assert run(command) == 2
+
+
+@pytest.mark.parametrize("command", [[], ["recorder"], ["kill"], ["db"]])
+def test_no_command_is_told_which_there_are(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command) == 2
+    told = capsys.readouterr()
+    assert "Commands:" in told.out + told.err
+
+
+def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    listed = capsys.readouterr().out
+    for name in (
+        *("serve", "demo", "paper", "db", "connection", "account", "recorder", "signals", "positions", "trades"),
+        *("orders", "audit", "close", "flatten", "kill", "resume", "reconcile"),
+    ):
+        assert f"\n  {name} " in listed
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[Settings]]:
+    def with_code(code: int) -> list[Settings]:
+        seen: list[Settings] = []
+
+        def serve(loaded: Settings) -> int:
+            seen.append(loaded)
+            return code
+
+        monkeypatch.setattr("justtrades.app.serve", serve)
+        return seen
+
+    return with_code
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_serve_hands_the_settings_on_and_the_code_back(served: Callable[[int], list[Settings]], code: int) -> None:
+    seen = served(code)
+    assert run(["serve"]) == code
+    assert [one.port for one in seen] == [8000]
