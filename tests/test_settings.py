@@ -72,6 +72,9 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ("HOST", "a b"),
         ("DATABASE_URL", "mysql://u:zq9canary@h/d"),
         ("DATABASE_URL", "zq9canary"),
+        ("DATABASE_URL", "sqlite+aiosqlite://"),
+        ("DATABASE_URL", "sqlite+aiosqlite:///:memory:"),
+        ("DATABASE_URL", "sqlite+aiosqlite:///no/such/zq9canary.db"),
         ("ADMIN_KEY", "zq9"),
         ("ADMIN_KEY", "zq9canary with spaces"),
         ("SECRET_KEY", "zq9canary"),
@@ -89,6 +92,7 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ("WEBHOOK_RATE_PER_MINUTE", "0"),
         ("DUPLICATE_SECONDS", "-3"),
         ("PAPER_MARKET", "csv:"),
+        ("PAPER_MARKET", "csv:zq9canary.csv"),
         ("PAPER_URL", "localhost:8010"),
         ("AUDIT_DAYS", "1.5"),
         ("LOG_LEVEL", "loud"),
@@ -156,11 +160,22 @@ def test_tradingview_stands_for_its_four_addresses_and_may_stand_in_a_list() -> 
     [
         ("sqlite+aiosqlite:///justtrades.db", "justtrades.admin"),
         ("sqlite+aiosqlite:///data/books.db", "data/books.admin"),
-        ("sqlite+aiosqlite:////data/books.db", "/data/books.admin"),
         ("postgresql+asyncpg://u:p@h/books", "justtrades.admin"),
     ],
 )
-def test_the_files_of_an_installation_lie_beside_its_database(url: str, key: str) -> None:
+def test_the_files_of_an_installation_lie_beside_its_database(tmp_path: Path, url: str, key: str) -> None:
+    (tmp_path / "data").mkdir()
     loaded = Settings(_env_file=None, database_url=url)
     assert key_file(loaded) == Path(key)
     assert secret_file(loaded) == Path(key).with_name("justtrades.key")
+
+
+def test_an_absolute_path_is_kept(tmp_path: Path) -> None:
+    loaded = Settings(_env_file=None, database_url=f"sqlite+aiosqlite:///{(tmp_path / 'books.db').as_posix()}")
+    assert key_file(loaded) == tmp_path / "books.admin"
+
+
+def test_words_are_read_whatever_their_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUSTTRADES_LOG_LEVEL", "WARNING")
+    monkeypatch.setenv("JUSTTRADES_LIVE_TRADING", "True")
+    assert (load().log_level, load().live_trading) == ("warning", True)

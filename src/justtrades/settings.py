@@ -13,12 +13,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 Network = IPv4Network | IPv6Network
@@ -66,14 +67,20 @@ def _proxies(text: str) -> str:
 
 
 def _database(text: str) -> str:
-    from justtrades.store.engines import parse  # late: `--help` needs no SQLAlchemy
+    from justtrades.store import engines  # late: `--help` needs no SQLAlchemy
 
     try:
-        parse(text)
+        url = engines.parse(text)
     except ValueError as error:
         raise ValueError(f"cannot be used: {error}") from None
     except Exception:  # noqa: BLE001,RUF100 - SQLAlchemy's own errors would show the password in the address
         raise ValueError("must be sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER:PASSWORD@HOST/NAME") from None
+    if not engines.is_sqlite(url) and find_spec("asyncpg") is None:
+        raise ValueError("PostgreSQL needs the package asyncpg: install justtrades[postgres]")
+    if engines.in_memory(url):
+        raise ValueError("must name a file: what is only in memory does not survive a restart")
+    if engines.is_sqlite(url) and not Path(str(url.database)).parent.is_dir():
+        raise ValueError("the directory of its file does not exist")
     return text
 
 
@@ -87,6 +94,8 @@ def _address(text: str) -> str:
 def _market(text: str) -> str:
     if text not in {"alerts", "walk"} and not re.fullmatch(r"csv:.+", text):
         raise ValueError("must be alerts, walk or csv:FILE")
+    if text.startswith("csv:") and not Path(text.removeprefix("csv:")).is_file():
+        raise ValueError("its CSV file does not exist")
     return text
 
 
@@ -150,8 +159,8 @@ class Settings(BaseSettings):
     audit_days: Annotated[int, Field(ge=1, le=36_500)] = 90
     budget_per_minute: Count = 60
     budget_per_hour: Count = 4000
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["console", "json"] = "console"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
+    log_format: Annotated[Literal["console", "json"], BeforeValidator(str.lower)] = "console"
 
 
 def load() -> Settings:
@@ -198,7 +207,7 @@ def _beside_database(settings: Settings, suffix: str) -> Path:
     url = parse(settings.database_url)
     if not is_sqlite(url) or in_memory(url) or not url.database:
         return Path("justtrades").with_suffix(suffix)
-    return Path(url.database.removeprefix("file:").partition("?")[0]).with_suffix(suffix)
+    return Path(url.database).with_suffix(suffix)
 
 
 def _allowed_item(item: str) -> tuple[Network, ...]:

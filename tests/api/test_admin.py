@@ -428,6 +428,8 @@ async def test_acts_on_what_was_never_traded_are_a_404(world: World) -> None:
     assert (await world.send("POST", "/positions/close", body)).status_code == 404
     assert (await world.send("POST", "/lanes/resume", {**body, "decision": "leave"})).status_code == 404
     assert (await world.send("POST", "/accounts/nobody/resume")).status_code == 404
+    assert (await world.send("POST", "/flatten", {"account_id": "nobody"})).status_code == 404
+    assert (await world.send("POST", "/reconcile", {"account_id": "nobody"})).status_code == 404
 
 
 async def test_reconcile_answers_with_the_compared_lanes(world: World) -> None:

@@ -38,14 +38,14 @@ def settings(folder: Path, paper_url: str | None, **over: Any) -> Settings:
         "webhook_rate_per_minute": 10_000,
         "paper_market": "walk",
     }
-    return Settings(_env_file=None, **{**given, **over})  # type: ignore[call-arg]  # pydantic-settings' own argument
+    return Settings(_env_file=None, **{**given, **over})
 
 
 async def until(ask: Callable[[], Awaitable[Any]], what: str, patience: float = PATIENCE) -> Any:
     """Waits for a fact, asked again and again; fails with `what` when it does not come."""
     try:
         async with asyncio.timeout(patience):
-            while not (found := await ask()):
+            while not (found := await ask()):  # noqa: ASYNC110 - another process knows; it can only be asked
                 await asyncio.sleep(0.02)
             return found
     except TimeoutError:
@@ -198,7 +198,7 @@ class Recorder:
     async def alert(self, body: Mapping[str, Any] | str, expect: int = 202) -> str:
         """Sends an alert as TradingView does; its signal id."""
         sent = {"content": body} if isinstance(body, str) else {"json": dict(body)}
-        answer = await self.stage.http.post(f"/webhook/{self.token}", **sent)  # type: ignore[arg-type]  # one of two bodies
+        answer = await self.stage.http.post(f"/webhook/{self.token}", **sent)
         assert answer.status_code == expect, answer.text
         return str(answer.json().get("signal_id", ""))
 

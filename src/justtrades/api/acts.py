@@ -6,7 +6,9 @@ from fastapi import APIRouter
 
 from justtrades.api.audited import AuditedRoute
 from justtrades.api.lists import Id
+from justtrades.api.parts import Parts
 from justtrades.api.problems import not_found
+from justtrades.api.records import LaneOut, LanesOut
 from justtrades.api.schemas import (
     CloseIn,
     CloseOut,
@@ -14,8 +16,6 @@ from justtrades.api.schemas import (
     FlattenOut,
     KillIn,
     KillOut,
-    LaneOut,
-    LanesOut,
     ReconcileIn,
     ResumeIn,
 )
@@ -23,6 +23,7 @@ from justtrades.api.security import Admin, PartsOf
 from justtrades.api.views import lane_row
 from justtrades.desk import NoSuchLane
 from justtrades.positions.model import AccountId, ContractName
+from justtrades.store import accounts
 
 router = APIRouter(tags=["acts"], route_class=AuditedRoute)
 
@@ -40,7 +41,7 @@ async def close(parts: PartsOf, by: Admin, body: CloseIn) -> CloseOut:
 @router.post("/flatten", status_code=202)
 async def flatten(parts: PartsOf, by: Admin, body: FlattenIn | None = None) -> FlattenOut:
     """Closes everything of ours, on one account or on all."""
-    account = AccountId(body.account_id) if body and body.account_id else None
+    account = await _account(parts, body)
     return FlattenOut(signal_ids=list(await parts.desk.flatten(account, by)))
 
 
@@ -59,7 +60,7 @@ async def kill(parts: PartsOf, by: Admin, body: KillIn) -> KillOut:
 @router.post("/reconcile")
 async def reconcile(parts: PartsOf, body: ReconcileIn | None = None) -> LanesOut:
     """Compares books and broker now; waits at most 10 s."""
-    account = AccountId(body.account_id) if body and body.account_id else None
+    account = await _account(parts, body)
     views = await parts.desk.reconcile(account)
     return LanesOut(lanes=[LaneOut.model_validate(lane_row(view)) for view in views])
 
@@ -83,3 +84,12 @@ async def resume_account(parts: PartsOf, by: Admin, account_id: Id) -> None:
         await parts.desk.resume_account(AccountId(account_id), by)
     except NoSuchLane:
         raise not_found("account") from None
+
+
+async def _account(parts: Parts, body: FlattenIn | ReconcileIn | None) -> AccountId | None:
+    """The one account that is meant, or None for all. A name nobody knows must not read as "nothing to do"."""
+    if body is None or body.account_id is None:
+        return None
+    if all(row.id != body.account_id for row in await parts.database.read(accounts.every)):
+        raise not_found("account")
+    return AccountId(body.account_id)

@@ -58,7 +58,6 @@ _OPTIONS: Final[dict[str, Any]] = {
     "dom_id": "#swagger-ui",
     "deepLinking": True,
     "displayRequestDuration": True,
-    "persistAuthorization": True,
     "tryItOutEnabled": True,
     "validatorUrl": None,
     "docExpansion": "list",

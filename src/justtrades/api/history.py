@@ -12,7 +12,8 @@ from justtrades.api.audited import AuditedRoute
 from justtrades.api.lists import USUAL, Cursor, Filter, Id, Limit, cut, page
 from justtrades.api.problems import Problem, not_found
 from justtrades.api.receipts import ReceiptOut, receipt
-from justtrades.api.schemas import AuditOut, FillOut, LaneOut, OrderOut, Page, PositionOut, SignalOut, TradeOut
+from justtrades.api.records import AuditOut, FillOut, LaneOut, OrderOut, PositionOut, SignalOut, TradeOut
+from justtrades.api.schemas import Page
 from justtrades.api.security import PartsOf
 from justtrades.api.views import by_key, lanes, position
 from justtrades.store import reads

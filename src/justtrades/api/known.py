@@ -6,6 +6,7 @@ stays good until it expires. Unknown, expired and of a disabled recorder look th
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -36,9 +37,14 @@ class Tokens:
     heard_at: dict[str, datetime] = field(default_factory=dict)
     """When each recorder's alerts were last heard of, heartbeats included."""
     _known: dict[str, Known] = field(default_factory=dict)
+    _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def refresh(self, parts: Parts) -> None:
         """What is stored now. A token keeps its pace."""
+        async with self._refreshing:  # one after the other: an older reading never replaces a newer one
+            await self._read(parts)
+
+    async def _read(self, parts: Parts) -> None:
         now = parts.clock()
         rows, valid = await parts.database.read(
             lambda c: (recorders.every(c, parts.box), recorders.valid_tokens(c, now))

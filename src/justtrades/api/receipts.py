@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from justtrades.api.schemas import AuditOut, FillOut, Given, Moment, OrderOut, SignalOut, SignalRouteOut, TradeOut
+from justtrades.api.records import AuditOut, FillOut, OrderOut, SignalOut, SignalRouteOut, TradeOut
+from justtrades.api.schemas import Given, Moment
 from justtrades.store.reads import Receipt, Row
 
 _SHOWN = ("order_id", "action", "quantity", "order_type", "price", "purpose", "reason", "text", "on")

@@ -11,7 +11,6 @@ then it is dispatched. The same bytes sent again because of that 503 count as a 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import logging
 import math
@@ -24,21 +23,19 @@ from typing import Any, Final
 from sqlalchemy import Connection
 from starlette.types import Receive, Scope, Send
 
-from justtrades.api import alerts
-from justtrades.api.alerts import Alert, AlertError, Heartbeat, NotAnOrder, Unreadable
+from justtrades.api.alerts import Heartbeat
 from justtrades.api.doors import Gone, TooLarge, client_address, read_body, within
+from justtrades.api.intake import SOURCE, Arrived, Refused, new_signal, read
 from justtrades.api.known import Known, Tokens
 from justtrades.api.parts import Desk
-from justtrades.api.redaction import kept, redacted
+from justtrades.api.redaction import kept
 from justtrades.desk import Arrival
-from justtrades.positions.model import Outcome, SignalId
-from justtrades.positions.recorder import Mode, Reading, Recorder
-from justtrades.positions.symbols import UnknownSymbol, parse_symbol
+from justtrades.positions.model import SignalId
+from justtrades.positions.recorder import Reading
 from justtrades.settings import Network
 from justtrades.store import signals
-from justtrades.store.codec import reading_text
 from justtrades.store.session import Database, NotDurable
-from justtrades.store.signals import Accepted, NewRoute, NewSignal, Refusal
+from justtrades.store.signals import Accepted, NewSignal, Refusal
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +43,6 @@ BODY_LIMIT: Final = 64 * 1024
 ANSWER_WITHIN: Final = 2.5
 """Seconds; TradingView waits 3 (I19)."""
 UNSURE_KEPT: Final = 1_000
-SOURCE: Final = "webhook"
 
 _HEADERS: Final = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 
@@ -59,36 +55,15 @@ class Reply:
     late: bool = False
 
     async def json(self, status: int, body: dict[str, str], *headers: tuple[bytes, bytes]) -> None:
-        content = json.dumps(body).encode()
+        await self.content(status, json.dumps(body).encode(), *headers)
+
+    async def content(self, status: int, content: bytes, *headers: tuple[bytes, bytes]) -> None:
         length = (b"content-length", str(len(content)).encode())
         await self.send({"type": "http.response.start", "status": status, "headers": [*_HEADERS, length, *headers]})
         await self.send({"type": "http.response.body", "body": content})
 
     async def error(self, status: int, sentence: str, *headers: tuple[bytes, bytes]) -> None:
         await self.json(status, {"error": sentence}, *headers)
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """An alert of a known token, as far as it was read. All moments are aware UTC."""
-
-    known: Known
-    at: datetime
-    body: bytes = b""
-
-    @property
-    def recorder(self) -> Recorder:
-        return self.known.recorder
-
-
-class Refused(Exception):
-    """An alert of a known token that becomes no signal: what is answered and what is kept."""
-
-    def __init__(self, status: int, sentence: str, wait: int | None = None) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
-        self.wait = wait
 
 
 @dataclass(slots=True)
@@ -112,9 +87,13 @@ class Webhook:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.take(scope["path_params"]["token"], scope, receive, send)
+
+    async def take(self, token: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, always."""
         reply = Reply(self._counting(send))
         try:
-            await self._answer(scope, receive, reply)
+            await self._answer(token, scope, receive, reply)
         except Gone:
             return
         # The contract: never any other 5xx, whatever happens, since TradingView would send the alert again.
@@ -123,12 +102,12 @@ class Webhook:
             if not reply.late:
                 await reply.error(503, "the alert could not be handled")
 
-    async def _answer(self, scope: Scope, receive: Receive, reply: Reply) -> None:
+    async def _answer(self, token: str, scope: Scope, receive: Receive, reply: Reply) -> None:
         if self.load is not None:
             await self.load()
             self.load = None
         now = self.clock()
-        known = self.tokens.find(scope["path_params"]["token"], now)
+        known = self.tokens.find(token, now)
         if not self._may_come_in(scope):
             await self._forbid(known, now, reply)
         elif known is None:
@@ -139,7 +118,7 @@ class Webhook:
     async def _take(self, arrived: Arrived, scope: Scope, receive: Receive, reply: Reply) -> None:
         try:
             arrived = Arrived(arrived.known, arrived.at, await _body(scope, receive))
-            reading = self._read(arrived)
+            reading = read(arrived)
         except Refused as refused:
             await self._refuse(arrived, refused, reply)
             return
@@ -149,46 +128,17 @@ class Webhook:
             return
         await self._accept(arrived, reading, reply)
 
-    # ── reading ──
+    # ── writing ──
 
-    def _read(self, arrived: Arrived) -> Reading | Heartbeat:
-        """The order in the alert; `Refused` when there is none, or too many came."""
-        pace, now = arrived.known.pace, arrived.at.timestamp()
-        try:
-            alert = alerts.parse(arrived.body)
-            _check_secret(arrived.recorder, alert)
-            reading = alerts.read(alert, arrived.recorder.dialect)
-            if isinstance(reading, Reading):
-                _check_ticker(arrived.recorder, reading)
-        except AlertError as error:
-            if not pace.entries.take(now):
-                raise Refused(429, "too many alerts", pace.entries.wait) from None
-            raise Refused(400 if isinstance(error, Unreadable) else 422, error.sentence) from None
-        exits = isinstance(reading, Reading) and not reading.verb.enters
-        bucket = pace.exits if exits else pace.entries
-        if not bucket.take(now):
-            raise Refused(429, "too many alerts", bucket.wait)
-        return reading
-
-    def _signal(self, arrived: Arrived, reading: Reading) -> NewSignal:
-        recorder, content = arrived.recorder, signals.content_hash(arrived.body)
-        return NewSignal(
-            id=SignalId(self.database.new_id()),
-            received_at=arrived.at,
-            source=SOURCE,
+    def _new(self, arrived: Arrived, reading: Reading) -> NewSignal:
+        content = signals.content_hash(arrived.body)
+        return new_signal(
+            arrived,
+            reading,
+            signal_id=SignalId(self.database.new_id()),
             content_hash=content,
-            raw=redacted(arrived.body, recorder.secret),
-            recorder_id=recorder.id,
-            repeat_key=reading.repeat_key,
-            duplicate_seconds=self._window(recorder.id, content, arrived.at),
             expires_at=arrived.at + self.entry_max_age,
-            dialect=reading.dialect,
-            verb=reading.verb,
-            ticker=reading.ticker,
-            reading_json=reading_text(reading),
-            recorder_json=arrived.known.rules_json,
-            routes=_routes(recorder, reading, arrived.at),
-            notes=(*reading.notes, *reading.warnings, *_about_symbol(recorder, reading, arrived.at)),
+            duplicate_seconds=self._window(arrived.recorder.id, content, arrived.at),
         )
 
     def _window(self, recorder_id: str, content: str, at: datetime) -> int:
@@ -197,10 +147,8 @@ class Webhook:
         waited = 0.0 if since is None else (at - since).total_seconds() + 1
         return math.ceil(max(self.duplicate_seconds, waited))
 
-    # ── writing ──
-
     async def _accept(self, arrived: Arrived, reading: Reading, reply: Reply) -> None:
-        new = self._signal(arrived, reading)
+        new = self._new(arrived, reading)
         timer = asyncio.get_running_loop().call_later(ANSWER_WITHIN, self._give_up, new, reply)
         try:
             accepted = await self.database.write(lambda connection: _unless(reply, connection, new))
@@ -289,49 +237,6 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
         raise Refused(400, "the body did not arrive in time") from None
 
 
-def _check_secret(recorder: Recorder, alert: Alert) -> None:
-    if recorder.secret is None:
-        return
-    fields = alert.fields or {}
-    sent = [value for name in ("secret", "key", "token") if isinstance(value := fields.get(name), str)]
-    wanted = recorder.secret.encode()
-    if not any(hmac.compare_digest(value.encode("utf-8", "replace"), wanted) for value in sent):
-        raise NotAnOrder("the alert does not carry this recorder's secret in its field secret, key or token")
-
-
-def _check_ticker(recorder: Recorder, reading: Reading) -> None:
-    if recorder.symbol is None and reading.ticker is None:
-        raise NotAnOrder('the alert needs a ticker, such as "ticker": "MNQ1!", because its recorder names no symbol')
-
-
-def _routes(recorder: Recorder, reading: Reading, at: datetime) -> tuple[NewRoute, ...]:
-    """The accounts this signal is for. A rule that needs no lane to say no says it here."""
-    outcome, reason = _over_at_once(recorder, reading, at)
-    return tuple(NewRoute(route.account_id, "", outcome, reason) for route in recorder.routes if route.enabled)
-
-
-def _over_at_once(recorder: Recorder, reading: Reading, at: datetime) -> tuple[Outcome | None, str | None]:
-    if recorder.mode is Mode.SHADOW:
-        return Outcome.NO_ACTION, "shadow mode: recorded, not traded"
-    limit = recorder.max_alert_age_seconds
-    if limit is None or reading.alert_time is None or not reading.verb.enters:
-        return None, None
-    if at - reading.alert_time <= timedelta(seconds=limit):
-        return None, None
-    return Outcome.BLOCKED, f"the alert's own time is more than {limit} s ago"
-
-
-def _about_symbol(recorder: Recorder, reading: Reading, at: datetime) -> tuple[str, ...]:
-    """A recorder with a symbol of its own trades that, whatever the alert says; a difference is worth a note."""
-    if recorder.symbol is None or reading.ticker is None or recorder.symbol == reading.ticker:
-        return ()
-    try:
-        same = parse_symbol(recorder.symbol, at.date()) == parse_symbol(reading.ticker, at.date())
-    except UnknownSymbol:
-        same = False
-    return () if same else ("the alert's ticker is another than the recorder's symbol, which is what is traded",)
-
-
 def _unless(reply: Reply, connection: Connection, new: NewSignal) -> Accepted | None:
     """Accept, unless the answer has already said that it was not."""
     return None if reply.late else signals.accept(connection, new)
@@ -343,4 +248,5 @@ async def _tell(accepted: Accepted | None, reply: Reply) -> None:
     elif accepted.duplicate:
         await reply.json(200, {"signal_id": accepted.signal_id, "status": "duplicate"})
     else:
-        await reply.json(202, {"signal_id": accepted.signal_id, "status": "accepted"})
+        # Ids are letters and digits: nothing in them needs escaping.
+        await reply.content(202, f'{{"signal_id":"{accepted.signal_id}","status":"accepted"}}'.encode())

@@ -27,12 +27,8 @@ MARKED_BY: Final = frozenset(
 )
 ACTIONS: Final = {"buy": Verb.BUY, "sell": Verb.SELL, "exit": Verb.CLOSE}
 SENTIMENTS: Final = {"bullish": "long", "long": "long", "bearish": "short", "short": "short", "flat": "flat"}
-_OTHERS: Final = frozenset(
-    ("tp", "sl", "tp_ticks", "sl_ticks", "tp_percent", "sl_percent", "tp_dollar", "sl_dollar")
-)
-_OPTIONS: Final = frozenset(
-    ("optionType", "strikePrice", "strikesAway", "expiration", "intrinsicValue", "strikeCount")
-)
+_OTHERS: Final = frozenset(("tp", "sl", "tp_ticks", "sl_ticks", "tp_percent", "sl_percent", "tp_dollar", "sl_dollar"))
+_OPTIONS: Final = frozenset(("optionType", "strikePrice", "strikesAway", "expiration", "intrinsicValue", "strikeCount"))
 
 
 def recognises(alert: Alert) -> bool:
@@ -150,7 +146,9 @@ def _warnings(fields: Fields) -> tuple[str, ...]:
         "a trailing stop was asked for and is not supported yet: that part of the alert has no effect": _trails(stop),
         "the stop rests as a stop order: it becomes a market order at its price": stop.get("type") == "stop_limit",
         "delay was asked for and has no effect: the order leaves at once": values.truthy(fields.get("delay")),
-        "tp and sl are not TradersPost fields and were ignored: use takeProfit and stopLoss": values.any_given(fields, _OTHERS),
+        "tp and sl are not TradersPost fields and were ignored: use takeProfit and stopLoss": values.any_given(
+            fields, _OTHERS
+        ),
     }
     return tuple(sentence for sentence, true in said.items() if true)
 
