@@ -13,9 +13,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -65,8 +66,17 @@ class Engine:
     database: Database
     local_key: str
     admin_key: str | None
-    paper_url: str | None
+    paper: PaperHouse
     ended: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def paper_url(self) -> str | None:
+        """The paper broker's REST base, once a connection uses it."""
+        return self.paper.known_url
+
+    def stop(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
 
 
 class Cannot(Exception):
@@ -104,17 +114,16 @@ def run_loop(main: Coroutine[Any, Any, None]) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    async with engine(settings, on_signals=True) as running:
-        if running.admin_key is not None:
-            print(f"admin key (shown once, only its hash is kept): {running.admin_key}", flush=True)
-        print(f"justtrades {__version__} listens on {running.url}  ·  docs {running.url}/docs", flush=True)
-        await running.ended
+    async with engine(settings) as running:
+        with _told_to_stop(running):
+            if running.admin_key is not None:
+                print(f"admin key (shown once, only its hash is kept): {running.admin_key}", flush=True)
+            print(f"justtrades {__version__} listens on {running.url}  ·  docs {running.url}/docs", flush=True)
+            await running.ended
 
 
 @asynccontextmanager
-async def engine(
-    settings: Settings, *, clock: Clock = utc_now, on_signals: bool = False, demo_token: str | None = None
-) -> AsyncIterator[Engine]:
+async def engine(settings: Settings, *, clock: Clock = utc_now, demo_token: str | None = None) -> AsyncIterator[Engine]:
     """A whole engine for as long as the block lasts. Raises `Cannot` when it cannot start."""
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(settings.host, settings.port))
@@ -122,11 +131,12 @@ async def engine(
         box = Box(_secret_key(settings))
         admin_key, local_key, hashes = await _keys(settings, database)
         stack.callback(_remove, key_file(settings))
-        paper_url = await _paper(settings, database, clock, stack)
+        await database.write(lambda c: books.first_connection(c, clock()))
+        paper = PaperHouse(settings)
         async with httpx.AsyncClient(timeout=2.0) as plain:
             audits: dict[ConnectionId, AuditLog] = {}
             stack.push_async_callback(_drain, audits)
-            desk = _desk(settings, database, box, clock, paper_url, plain, audits)
+            desk = _desk(settings, database, box, clock, paper, plain, audits)
             parts = Parts(
                 settings=settings,
                 database=database,
@@ -140,24 +150,25 @@ async def engine(
             )
             app = create_app(parts)
             url = f"http://{settings.host}:{listener.getsockname()[1]}"
-            running = Engine(url, app, desk, database, local_key, admin_key, paper_url)
-            async with _alongside(running, settings, listener, lock, on_signals=on_signals):
+            running = Engine(url, app, desk, database, local_key, admin_key, paper)
+            async with _alongside(running, settings, listener, lock, paper):
                 yield running
 
 
 @asynccontextmanager
 async def _alongside(
-    running: Engine, settings: Settings, listener: socket.socket, lock: EngineLock, *, on_signals: bool
+    running: Engine, settings: Settings, listener: socket.socket, lock: EngineLock, paper: PaperHouse
 ) -> AsyncIterator[None]:
     """Desk and server run beside the block; whichever ends first ends all, with its error."""
-    server = Server(_uvicorn(running.app), on_signals=on_signals)
+    server = Server(_uvicorn(running.app))
+    house = asyncio.create_task(paper.run(), name="paper")
     desk = asyncio.create_task(running.desk.run(), name="desk")
     pruning = asyncio.create_task(_prune(running.database, settings.audit_days), name="prune")
     holding = asyncio.create_task(_hold(lock), name="lock")
     try:
         await _first(desk, asyncio.create_task(running.desk.started()))
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="server")
-        watch = asyncio.create_task(_watch(running, (desk, pruning, holding, serving)))
+        watch = asyncio.create_task(_watch(running, (desk, house, pruning, holding, serving)))
         try:
             await _first(serving, asyncio.create_task(server.ready.wait()))
             yield
@@ -169,6 +180,8 @@ async def _alongside(
         for task in (desk, pruning, holding):
             task.cancel()
         await asyncio.gather(desk, pruning, holding, return_exceptions=True)
+        house.cancel()
+        await asyncio.gather(house, return_exceptions=True)
 
 
 async def _hold(lock: EngineLock) -> None:
@@ -183,9 +196,10 @@ async def _watch(running: Engine, tasks: tuple[asyncio.Task[None], ...]) -> None
     for task in done:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.critical("%s ended: %s", task.get_name(), error, exc_info=error)
-            running.ended.set_exception(error)
+            if not running.ended.done():
+                running.ended.set_exception(error)
             return
-    running.ended.set_result(None)
+    running.stop()
 
 
 async def _first(work: asyncio.Task[None], ready: asyncio.Task[Any]) -> None:
@@ -197,24 +211,35 @@ async def _first(work: asyncio.Task[None], ready: asyncio.Task[Any]) -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn that tells when it listens and, inside somebody else's program, leaves signals alone."""
+    """uvicorn that tells when it listens and leaves signals to whoever runs the engine."""
 
-    def __init__(self, config: uvicorn.Config, *, on_signals: bool) -> None:
+    def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
-        self._on_signals = on_signals
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        if not self._on_signals:
-            yield
-            return
-        with super().capture_signals():
-            yield
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.contextmanager
+def _told_to_stop(running: Engine) -> Iterator[None]:
+    """Ctrl-C and a polite kill end the engine the same way: everything is closed, the exit code is 0."""
+    loop = asyncio.get_running_loop()
+
+    def stop(*_: object) -> None:
+        loop.call_soon_threadsafe(running.stop)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _uvicorn(app: FastAPI) -> uvicorn.Config:
@@ -300,15 +325,38 @@ async def _keys(settings: Settings, database: Database) -> tuple[str | None, str
     return made, local_key, frozenset({first.hash})
 
 
-async def _paper(settings: Settings, database: Database, clock: Clock, stack: AsyncExitStack) -> str | None:
-    """Where the paper broker is, when a connection needs one; without any connection `paper` is made first."""
-    await database.write(lambda c: books.first_connection(c, clock()))
-    state = await database.read(books.load)
-    if settings.paper_url is not None:
-        return settings.paper_url.rstrip("/")
-    if not any(row.environment == "paper" for row in state.connections):
-        return None
-    return await stack.enter_async_context(embedded(_ledger(settings), market=settings.paper_market))
+class PaperHouse:
+    """The paper broker, started when the first connection needs it; `PAPER_URL` names one that runs elsewhere."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._wanted = asyncio.Event()
+        self._url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        if settings.paper_url is not None:
+            self._url.set_result(settings.paper_url.rstrip("/"))
+
+    @property
+    def known_url(self) -> str | None:
+        return self._url.result() if self._url.done() and self._url.exception() is None else None
+
+    async def url(self) -> str:
+        self._wanted.set()
+        return await asyncio.shield(self._url)
+
+    async def run(self) -> None:
+        """As long as the engine; raises what the simulator raises."""
+        await self._wanted.wait()
+        if self._url.done():
+            await asyncio.Event().wait()
+        try:
+            async with embedded(_ledger(self._settings), market=self._settings.paper_market) as url:
+                self._url.set_result(url)
+                await asyncio.Event().wait()
+        except Exception as error:
+            if not self._url.done():
+                self._url.set_exception(error)
+                self._url.exception()  # those who wait hear it too; nobody may be waiting
+            raise
 
 
 def _ledger(settings: Settings) -> Path:
@@ -328,14 +376,14 @@ def _desk(
     database: Database,
     box: Box,
     clock: Clock,
-    paper_url: str | None,
+    paper: PaperHouse,
     plain: httpx.AsyncClient,
     audits: dict[ConnectionId, AuditLog],
 ) -> Desk:
     tapes: dict[ConnectionId, Callable[[ContractName, Decimal], Awaitable[None]]] = {}
 
     async def make_broker(row: ConnectionRow) -> Broker:
-        base = _base_url(settings, row.environment, paper_url)
+        base = await paper.url() if row.environment == "paper" else _base_url(settings, row.environment)
         try:
             secrets = await database.read(lambda c: connections.load_secrets(c, box, row.id))
         except NotOpened as error:
@@ -366,10 +414,8 @@ def _desk(
     )
 
 
-def _base_url(settings: Settings, environment: str, paper_url: str | None) -> str:
+def _base_url(settings: Settings, environment: str) -> str:
     match environment:
-        case "paper" if paper_url is not None:
-            return paper_url
         case "demo":
             return settings.tradovate_demo_url
         case "live" if settings.live_trading:

@@ -62,7 +62,8 @@ def test_less_than_one_contract_is_blocked_with_its_numbers() -> None:
 def test_an_exit_needs_no_size_and_closes_all_unless_it_names_a_part() -> None:
     whole = Reading("plain", Verb.CLOSE)
     assert made(RULES, whole, "0.1").quantity is None
-    assert made(RULES, replace(whole, quantity=Decimal(1))).quantity == 1
+    assert made(RULES, replace(whole, quantity=Decimal(3)), "2").quantity == 6
+    assert made(RULES, replace(whole, quantity=Decimal(1)), "0.5").quantity == 1
 
 
 def test_exits_come_from_the_recorder_unless_the_alert_may_bring_its_own() -> None:

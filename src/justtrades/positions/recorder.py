@@ -26,7 +26,7 @@ from justtrades.positions.model import (
     Terms,
     Verb,
 )
-from justtrades.positions.sizing import size
+from justtrades.positions.sizing import size, whole
 
 
 class QuantityFrom(StrEnum):
@@ -137,7 +137,7 @@ def signal_for(
         recorder_id=recorder.id,
         recorder_name=recorder.name,
         terms=_terms(recorder, reading, entry.quantity, max(add.quantity, 1)),
-        quantity=_exit_quantity(reading),
+        quantity=_exit_quantity(reading, route.multiplier),
     )
 
 
@@ -178,8 +178,11 @@ def _base_quantity(recorder: Recorder, reading: Reading) -> int:
     return recorder.quantity
 
 
-def _exit_quantity(reading: Reading) -> int | None:
-    """A close asks for a part only when the alert names a quantity; more than held means all."""
+def _exit_quantity(reading: Reading, multiplier: Decimal) -> int | None:
+    """A close asks for a part only when the alert names a quantity; more than held means all.
+
+    The part is the account's own, multiplied like an entry, and never less than one contract.
+    """
     if reading.verb.enters or reading.quantity is None or reading.quantity < 1:
         return None
-    return int(reading.quantity)
+    return max(whole(int(reading.quantity), multiplier), 1)

@@ -1,0 +1,118 @@
+"""The command line. Commands are thin: options in, one request to the engine, a table or JSON out.
+
+Exit codes: 0 done, 1 refused or failed (the reason on stderr, one line), 2 wrong usage or a setting that cannot
+be used.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from justtrades import __version__, settings
+from justtrades.cli import acting, connections, database, reading, recorders
+from justtrades.cli.errors import Failed, Misused
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="justtrades",
+    help="TradingView alerts become protected, closed and recorded trades at Tradovate.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"justtrades {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """TradingView alerts become protected, closed and recorded trades at Tradovate."""
+
+
+@app.command()
+def serve() -> None:
+    """Run the engine."""
+    loaded = settings.load()
+    from justtrades.app import serve as run_engine
+
+    raise typer.Exit(run_engine(loaded))
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the server and its pages up.")] = False,
+) -> None:
+    """Sample alerts trade on the embedded paper broker."""
+    from justtrades.demo import run as run_demo
+
+    raise typer.Exit(run_demo(keep))
+
+
+@app.command()
+def paper(
+    host: Annotated[str, typer.Option()] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535)] = 8010,
+    ledger: Annotated[Path, typer.Option(help="Its own file: orders, fills, positions, cash.")] = Path("paper.db"),
+    market: Annotated[str, typer.Option(help="alerts, walk or csv:FILE.")] = "alerts",
+    seed: Annotated[int, typer.Option()] = 1,
+    accounts: Annotated[int, typer.Option(min=1, max=100)] = 1,
+) -> None:
+    """Run only the Tradovate simulator, as a server."""
+    from justtrades.broker.simulator.paper import run_paper
+
+    try:
+        run_paper(host, port, ledger, market, seed, accounts)
+    except (OSError, ValueError) as error:
+        raise Failed(str(error)) from None
+
+
+for _command in (
+    *(reading.signals, reading.positions, reading.trades, reading.orders, reading.audit),
+    *(acting.close, acting.flatten, acting.resume, acting.reconcile),
+):
+    app.command()(_command)
+app.add_typer(database.app, name="db")
+app.add_typer(connections.app, name="connection")
+app.add_typer(reading.accounts, name="account")
+app.add_typer(recorders.app, name="recorder")
+app.add_typer(acting.kill, name="kill")
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """One command; its exit code."""
+    _survive_narrow_encodings()
+    try:
+        app(args=arguments, prog_name="justtrades")
+    except SystemExit as ended:  # how every command ends, wrong usage (2) included
+        return ended.code if isinstance(ended.code, int) else 0
+    except Failed as error:
+        return _say(str(error), 1)
+    except (settings.BadSetting, Misused) as error:
+        return _say(str(error), 2)
+    return 0
+
+
+def _say(sentence: str, code: int) -> int:
+    print(f"justtrades: {' '.join(sentence.split())}", file=sys.stderr)
+    return code
+
+
+def _survive_narrow_encodings() -> None:
+    """A console that cannot show a character shows another; it is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")

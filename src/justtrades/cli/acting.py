@@ -1,0 +1,81 @@
+"""Commands of a person who steps in. They need a running engine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from justtrades.cli import show
+from justtrades.cli.common import Json, group, reach
+from justtrades.cli.errors import Misused
+
+kill = group("The kill switch: while it is on, no entry leaves.")
+
+_LANES = ("account_id", "contract", "quantity", "broker_quantity", "in_doubt", "halted", "halt_reason", "checked_at")
+
+
+def close(
+    account: Annotated[str, typer.Argument(help="The account's id.")],
+    contract: Annotated[str, typer.Argument(help="The contract, such as MNQZ6.")],
+) -> None:
+    """Close what is ours on one account and contract."""
+    made = reach().act("POST", "/positions/close", {"account_id": account, "contract": contract})
+    typer.echo(f"closing, as signal {made['signal_id']}")
+
+
+def flatten(
+    account: Annotated[str | None, typer.Option("--account", help="Only this account; else all.")] = None,
+) -> None:
+    """Close everything of ours."""
+    made = reach().act("POST", "/flatten", {"account_id": account})
+    typer.echo(f"closing {len(made['signal_ids'])} lanes" if made["signal_ids"] else "nothing of ours is open")
+
+
+def resume(
+    account: Annotated[str, typer.Argument(help="The account's id.")],
+    contract: Annotated[str | None, typer.Argument(help="The halted lane's contract; without it the account.")] = None,
+    adopt: Annotated[
+        bool | None,
+        typer.Option("--adopt/--leave", help="Whether the quantity that is not ours becomes the recorder's trade."),
+    ] = None,
+) -> None:
+    """Let a halted lane, or a halted account, go on."""
+    if contract is None:
+        reach().act("POST", f"/accounts/{account}/resume")
+        typer.echo("the account goes on")
+        return
+    if adopt is None:
+        raise Misused("say --adopt or --leave: what becomes of a quantity that is not ours")
+    body = {"account_id": account, "contract": contract, "decision": "adopt" if adopt else "leave"}
+    reach().act("POST", "/lanes/resume", body)
+    typer.echo("the lane goes on")
+
+
+def reconcile(
+    account: Annotated[str | None, typer.Option("--account", help="Only this account; else all.")] = None,
+    json_: Json = False,
+) -> None:
+    """Compare books and broker now."""
+    compared = reach().act("POST", "/reconcile", {"account_id": account})
+    show.page({"items": compared["lanes"]}, _LANES, json_=json_)
+
+
+@kill.command("on")
+def kill_on(reason: Annotated[str, typer.Option(help="Why, for the record.")] = "") -> None:
+    """No entry leaves from now on; exits go on."""
+    reach().act("PUT", "/kill", {"on": True, "reason": reason})
+    typer.echo("the kill switch is on: no entry leaves")
+
+
+@kill.command("off")
+def kill_off(reason: Annotated[str, typer.Option(help="Why, for the record.")] = "") -> None:
+    """Entries may leave again."""
+    reach().act("PUT", "/kill", {"on": False, "reason": reason})
+    typer.echo("the kill switch is off: entries may leave")
+
+
+@kill.command("status")
+def kill_status(json_: Json = False) -> None:
+    """Whether it is on, why and since when."""
+    show.fields(reach().read("/kill"), json_=json_)

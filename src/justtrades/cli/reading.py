@@ -1,0 +1,105 @@
+"""Commands that only look."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from justtrades.cli import show
+from justtrades.cli.common import USUAL, Account, Before, Json, Limit, Recorder, group, reach
+
+accounts = group("Trading accounts found at the brokers.")
+
+
+class SignalStatus(StrEnum):
+    ACCEPTED = "accepted"
+    WORKING = "working"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class TradeStatus(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@accounts.command("list")
+def list_accounts(json_: Json = False, limit: Limit = USUAL, before: Before = None) -> None:
+    """Every account of every connection."""
+    page = reach().read("/accounts", {"limit": limit, "before": before})
+    show.page(page, ("id", "name", "connection_id", "active", "halted", "halt_reason"), json_=json_)
+
+
+def signals(
+    signal_id: Annotated[str | None, typer.Argument(help="One signal: its whole receipt.")] = None,
+    status: Annotated[SignalStatus | None, typer.Option(help="Only these.")] = None,
+    recorder: Recorder = None,
+    json_: Json = False,
+    limit: Limit = USUAL,
+    before: Before = None,
+) -> None:
+    """Alerts and acts of people, newest first; with an id, everything that came of one."""
+    if signal_id is not None:
+        receipt = reach().read(f"/signals/{signal_id}")
+        show.as_json(receipt) if json_ else show.timeline(receipt)
+        return
+    query = {"status": status, "recorder_id": recorder, "limit": limit, "before": before}
+    columns = ("id", "received_at", "source", "verb", "ticker", "status", "outcome", "reason")
+    show.page(reach().read("/signals", query), columns, json_=json_)
+
+
+def positions(
+    account: Account = None, recorder: Recorder = None, json_: Json = False, limit: Limit = USUAL, before: Before = None
+) -> None:
+    """Open positions and the exits that protect them."""
+    query = {"account_id": account, "recorder_id": recorder, "limit": limit, "before": before}
+    columns = ("account_id", "contract", "side", "quantity", "average_price", "targets", "stop", "protected")
+    show.page(reach().read("/positions", query), columns, json_=json_)
+
+
+def trades(
+    status: Annotated[TradeStatus | None, typer.Option(help="Only these.")] = None,
+    account: Account = None,
+    recorder: Recorder = None,
+    json_: Json = False,
+    limit: Limit = USUAL,
+    before: Before = None,
+) -> None:
+    """Trades, flat to flat, newest first."""
+    query = {
+        "status": status,
+        "account_id": account,
+        "recorder_id": recorder,
+        "limit": limit,
+        "before": before,
+    }
+    columns = ("id", "contract", "side", "quantity", "entry_price", "exit_price", "pnl", "status", "exit_reason")
+    show.page(reach().read("/trades", query), columns, json_=json_)
+
+
+def orders(
+    account: Account = None,
+    signal: Annotated[str | None, typer.Option("--signal", help="Only of this signal.")] = None,
+    json_: Json = False,
+    limit: Limit = USUAL,
+    before: Before = None,
+) -> None:
+    """Orders of ours, newest first."""
+    query = {"account_id": account, "signal_id": signal, "limit": limit, "before": before}
+    columns = ("id", "contract", "purpose", "action", "quantity", "price", "status", "filled_quantity", "average_price")
+    show.page(reach().read("/orders", query), columns, json_=json_)
+
+
+def audit(
+    connection: Annotated[str | None, typer.Option("--connection", help="Only of this connection.")] = None,
+    signal: Annotated[str | None, typer.Option("--signal", help="Only of this signal.")] = None,
+    json_: Json = False,
+    limit: Limit = USUAL,
+    before: Before = None,
+) -> None:
+    """Broker calls and answers, events, acts of people; newest first."""
+    query = {"connection_id": connection, "signal_id": signal, "limit": limit, "before": before}
+    columns = ("at", "connection_id", "method", "endpoint", "status", "duration_ms", "signal_id")
+    show.page(reach().read("/audit", query), columns, json_=json_)

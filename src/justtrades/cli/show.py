@@ -1,0 +1,99 @@
+"""What commands print: JSON for programs, tables for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+_NUMBERS: Final = frozenset(
+    {"quantity", "filled_quantity", "broker_quantity", "average_price", "price", "entry_price", "exit_price", "pnl"}
+    | {"pnl_ticks", "duration_ms"}
+)
+_WHOLE: Final = frozenset({"id", "at", "received_at", "account_id", "contract", "signal_id"})
+"""Columns that are copied from, so they are never broken over two lines."""
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
+_WIDE: Final = 220
+
+
+def console() -> Console:
+    """As wide as the terminal; a pipe has no width, so nothing is broken there."""
+    made = Console()
+    return made if made.is_terminal or "COLUMNS" in os.environ else Console(width=_WIDE)
+
+
+def as_json(value: Any) -> None:
+    """One JSON value; plain text, so that a pipe gets what a file gets."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def page(value: Mapping[str, Any], columns: Sequence[str], *, json_: bool) -> None:
+    """A page of a list: all of it as JSON, or these columns as a table."""
+    if json_:
+        as_json(value)
+        return
+    out = console()
+    out.print(table(value["items"], columns))
+    if value.get("next"):
+        out.print(f"more: --before {value['next']}")
+
+
+def table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        made.add_column(
+            name.replace("_", " "),
+            justify="right" if name in _NUMBERS else "left",
+            overflow="fold",
+            no_wrap=name in _WHOLE,
+        )
+    for item in items:
+        made.add_row(*(cell(item.get(name)) for name in columns))
+    return made
+
+
+def fields(value: Mapping[str, Any], *, json_: bool) -> None:
+    """One thing, a field a line."""
+    if json_:
+        as_json(value)
+        return
+    made = Table(box=None, show_header=False, pad_edge=False)
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, one in value.items():
+        made.add_row(name.replace("_", " "), cell(one))
+    console().print(made)
+
+
+def cell(value: Any) -> str:
+    match value:
+        case None:
+            return "—"
+        case bool():
+            return "yes" if value else "no"
+        case list() if all(isinstance(part, dict) and "price" in part for part in value):
+            return ", ".join(f"{part['quantity']} at {part['price']}" for part in value) or "—"
+        case {"price": price, "quantity": quantity}:
+            return f"{quantity} at {price}"
+        case dict() | list():
+            return escaped(json.dumps(value, ensure_ascii=False))
+        case _:
+            return escaped(_MOMENT.sub(r"\1 \2", str(value)))
+
+
+def escaped(text: str) -> str:
+    """Without rich's own markup: what somebody sent is never taken for a style."""
+    return text.replace("[", r"\[")
+
+
+def timeline(receipt: Mapping[str, Any]) -> None:
+    """A receipt, as lines in order."""
+    head = ("id", "received_at", "source", "dialect", "verb", "ticker", "status", "outcome", "reason")
+    fields({name: receipt.get(name) for name in head}, json_=False)
+    console().print()
+    console().print(table(receipt["timeline"], ("at", "kind", "contract", "text")))
