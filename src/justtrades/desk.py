@@ -78,8 +78,9 @@ from justtrades.store.session import Database
 
 log = logging.getLogger(__name__)
 
-JOBS_LIMIT = 200
-"""Signals one lane keeps waiting; more are blocked, with that reason."""
+JOBS_LIMIT = 100
+"""Entries one lane keeps waiting; more are blocked, with that reason. Well below what one step of the core may
+decide, so that a close or the kill switch can set all of them aside at once."""
 DOUBT_SHOWN = timedelta(seconds=15)
 KNOWN_FOR = timedelta(days=3)
 
@@ -173,7 +174,9 @@ class Desk:
 
     async def run(self) -> None:
         """Until cancelled. Raises whatever nobody expected."""
-        state = await self.database.read(books.load)
+        # One snapshot of both: a signal whose lane comes to its end meanwhile must not look unfinished.
+        state, waiting = await self.database.read(lambda c: (books.load(c), books.unfinished(c)))
+        taken = frozenset((lane.account_id, job.signal.id) for lane in state.lanes for job in lane.jobs)
         self.switch.on, self.switch.reason, self.switch.since = state.kill.on, state.kill.reason, state.kill.since
         self._accounts = {row.id: row for row in state.accounts}
         async with asyncio.TaskGroup() as self._tasks:
@@ -181,8 +184,8 @@ class Desk:
                 await self._wake_lane(lane)
             for row in state.connections:
                 await self._log_in(row)
-            for arrival in await self.database.read(books.unfinished):
-                self._again(arrival)
+            for one in waiting:
+                self._again(one, taken)
             self._ready.set()
 
     async def started(self) -> None:
@@ -445,18 +448,20 @@ class Desk:
         at = self.clock()
         self.database.post(lambda c: books.end_route(c, signal_id, account_id, outcome, reason, at))
 
-    def _again(self, waiting: books.Waiting) -> None:
-        """A signal accepted before the engine stopped: to its lane, which may have it already."""
+    def _again(self, waiting: books.Waiting, taken: frozenset[tuple[AccountId, SignalId]]) -> None:
+        """A signal accepted before the engine stopped: to its lanes, but for those that had `taken` it on."""
         match waiting:
             case books.WaitingAct(signal_id, account_id, contract, verb, received_at):
                 executor = self._lanes.get((account_id, contract))
+                if (account_id, signal_id) in taken:
+                    return
                 if executor is None:
                     self._end_route(signal_id, account_id, Outcome.NO_ACTION, "no such lane")
                 else:
                     executor.tell(SignalReceived(_act(signal_id, verb, received_at)))
             case books.WaitingAlert(signal_id, received_at, expires_at, recorder, reading, accounts):
-                open_routes = tuple(r for r in recorder.routes if r.account_id in accounts)
-                rest = replace(recorder, routes=open_routes)
+                left = {account for account in accounts if (account, signal_id) not in taken}
+                rest = replace(recorder, routes=tuple(r for r in recorder.routes if r.account_id in left))
                 self.dispatch(Arrival(signal_id, received_at, expires_at, rest, reading))
 
     # ── acts of a person ──

@@ -66,7 +66,9 @@ from justtrades.positions.model import (
     LetGo,
     News,
     Noted,
+    Outcome,
     Purpose,
+    SignalDone,
 )
 from justtrades.store.lanes import JournalRow, save_step
 from justtrades.store.session import Database, NotDurable
@@ -274,13 +276,18 @@ class Executor:
         """The core met what it was not built for: this lane stops, durably, and says so."""
         reason = f"unexpected {type(error).__name__} on {type(event).__name__}: {error}"
         log.error("lane %s %s halts: %s", self.lane.account_id, self.lane.contract.name, reason, exc_info=error)
-        if self.lane.halted is not None:
-            self._wake = None
-            return ()
-        told = Noted(self.lane.trade.signal_id if self.lane.trade else None, f"halted: {reason}", alarm=True)
-        self._keep(event, replace(self.lane, halted=reason, news=(told,)), ())
-        self._wake = now
+        news: tuple[News, ...] = self._unheard(event, reason)
+        if self.lane.halted is None:
+            news += (Noted(self.lane.trade.signal_id if self.lane.trade else None, f"halted: {reason}", alarm=True),)
+        self._wake = now if self.lane.halted is None else None
+        self._keep(event, replace(self.lane, halted=self.lane.halted or reason, news=news), ())
         return ()
+
+    def _unheard(self, event: Event, reason: str) -> tuple[SignalDone, ...]:
+        """The signal whose step failed is not in the lane; it ends here, or it would never end."""
+        if not isinstance(event, SignalReceived) or any(j.signal.id == event.signal.id for j in self.lane.jobs):
+            return ()
+        return (SignalDone(event.signal.id, Outcome.NEEDS_ATTENTION, f"this lane is halted: {reason}"),)
 
     def _keep(self, event: Event, after: Lane, commands: tuple[Command, ...]) -> None:
         changed = _substance(after) != _substance(self.lane)
@@ -381,7 +388,8 @@ class Executor:
         except Refused as error:
             answer = CallRefused(command.id, error.reason, error.text)
         except NotSent as error:
-            answer = CallNotSent(command.id, str(error), self._soon(), final=error.final)
+            # What our own gate stopped is unsent like the rest: the lane ends it as expired, killed or halted.
+            answer = CallNotSent(command.id, str(error), self._soon())
         except NotHandled as error:
             again = self._database.now() + error.wait if error.wait is not None else None
             answer = CallNotSent(command.id, str(error), again, final=error.wait is None)
