@@ -133,7 +133,7 @@ async def engine(settings: Settings, *, clock: Clock = utc_now, demo_token: str 
         stack.callback(_remove, key_file(settings))
         await database.write(lambda c: books.first_connection(c, clock()))
         paper = PaperHouse(settings)
-        async with httpx.AsyncClient(timeout=2.0) as plain:
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as plain:
             audits: dict[ConnectionId, AuditLog] = {}
             stack.push_async_callback(_drain, audits)
             desk = _desk(settings, database, box, clock, paper, plain, audits)

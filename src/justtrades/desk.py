@@ -167,6 +167,8 @@ class Desk:
     _synced_once: set[ConnectionId] = field(default_factory=set)
     _tasks: asyncio.TaskGroup | None = None
     _running: dict[ConnectionId, asyncio.Task[None]] = field(default_factory=dict)
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Two edits of one connection come one after the other: a login takes a moment to end."""
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -208,12 +210,13 @@ class Desk:
 
     async def connections_changed(self) -> None:
         """A connection was added, edited or disabled: the logins follow; the others go on undisturbed."""
-        state = await self.database.read(books.load)
-        wanted = {row.id: row for row in state.connections}
-        for connection_id in [c for c, row in self._rows.items() if wanted.get(c) != row]:
-            await self._log_out(connection_id)
-        for row in wanted.values():
-            await self._log_in(row)
+        async with self._changing:
+            state = await self.database.read(books.load)
+            wanted = {row.id: row for row in state.connections}
+            for connection_id in [c for c, row in self._rows.items() if wanted.get(c) != row]:
+                await self._log_out(connection_id)
+            for row in wanted.values():
+                await self._log_in(row)
 
     async def _log_out(self, connection_id: ConnectionId) -> None:
         del self._rows[connection_id]

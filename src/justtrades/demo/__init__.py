@@ -40,6 +40,7 @@ T = TypeVar("T")
 
 PREFERRED_PORT: Final = 8000
 LOG: Final = "engine.log"
+STOPPED: Final = "stopped before the end."
 
 
 class DemoSettings(Settings):
@@ -117,7 +118,7 @@ def _played(demo: Demo) -> str | None:
     try:
         run_loop(demo.run())
     except KeyboardInterrupt:
-        return None if demo.stays else "stopped before the end."
+        return None if demo.stays else STOPPED
     except (Failed, Cannot) as error:
         return f"{error}."
     # The door of the program: whatever it was, a person gets one sentence and the log has the rest.
@@ -129,7 +130,7 @@ def _played(demo: Demo) -> str | None:
 
 def _leave(demo: Demo, problem: str | None) -> None:
     """Nothing stays behind, unless it was asked for or may explain what went wrong."""
-    if demo.keep or (problem is not None and not problem.startswith("stopped")):
+    if demo.keep or not (demo.matched or problem == STOPPED):
         demo.show.copied(f"Files of this run (database, broker's ledger, {LOG}): {demo.folder}")
     else:
         shutil.rmtree(demo.folder, ignore_errors=True)

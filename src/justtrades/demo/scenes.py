@@ -107,9 +107,9 @@ async def refused(play: Play) -> Expected:
 
 async def sent_twice(play: Play) -> Expected:
     mcl = _market("MCL")
-    exits = {"takeProfit": {"amount": 0.4}}
+    exits = {"takeProfit": {"amount": "0.40"}}
     body = alert_body(
-        ticker="MCL1!", action="buy", sentiment="bullish", quantity=1, signalPrice=65.10, **exits, time=now_text()
+        ticker="MCL1!", action="buy", sentiment="bullish", quantity="1", signalPrice="65.10", **exits, time=now_text()
     )
     first, second = await asyncio.gather(play.send("oil", body), play.send("oil", body, "the same bytes again"))
     if first.signal_id != second.signal_id or {first.code, second.code} != {202, 200}:

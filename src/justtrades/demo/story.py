@@ -71,11 +71,11 @@ async def _scenes(play: Play) -> tuple[list[Told], list[str]]:
 
 async def _scene(play: Play, number: int, scene: Scene) -> Told:
     play.show.scene(number, scene.title, scene.why)
-    await play.pause(0.9)
+    await play.pause(0.7)
     play.signal_ids = []
     expected = await scene.act(play)
     await play.look()
-    await play.pause()
+    await play.pause(0.6)
     return Told(scene.title, tuple(play.signal_ids), expected)
 
 
