@@ -27,6 +27,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
 
 from justtrades import __version__
 from justtrades.api.app import create_app
@@ -41,6 +42,7 @@ from justtrades.settings import BadSetting, Settings, key_file, secret_file
 from justtrades.store import books, connections, migrate, switches
 from justtrades.store.audit import AuditLog, prune
 from justtrades.store.connections import ConnectionRow
+from justtrades.store.engines import NotTrustworthy
 from justtrades.store.lock import EngineLock, EngineLocked
 from justtrades.store.secrets import Box, NotOpened, hashed, new_key, new_token
 from justtrades.store.session import Database
@@ -128,7 +130,7 @@ async def engine(settings: Settings, *, clock: Clock = utc_now, demo_token: str 
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(settings.host, settings.port))
         database, lock = await _open(settings, clock, stack)
-        box = Box(_secret_key(settings))
+        box = _box(settings)
         admin_key, local_key, hashes = await _keys(settings, database)
         stack.callback(_remove, key_file(settings))
         await database.write(lambda c: books.first_connection(c, clock()))
@@ -278,13 +280,26 @@ async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tupl
     lock = EngineLock(settings.database_url)
     try:
         await stack.enter_async_context(lock)
+        await migrate.upgrade(settings.database_url)
+        database = Database(settings.database_url, clock=clock)
+        await database.open()
     except EngineLocked:
         raise Cannot("another engine already runs on this database") from None
-    await migrate.upgrade(settings.database_url)
-    database = Database(settings.database_url, clock=clock)
-    await database.open()
+    except migrate.NewerSchema as error:
+        raise Cannot(str(error)) from None
+    except (DBAPIError, NotTrustworthy, OSError) as error:
+        # The driver's own sentence: SQLAlchemy's would carry the statement, and more lines than one.
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise Cannot(f"the database cannot be opened: {' '.join(str(cause).split())}") from None
     stack.push_async_callback(database.close)
     return database, lock
+
+
+def _box(settings: Settings) -> Box:
+    try:
+        return Box(_secret_key(settings))
+    except (ValueError, OSError) as error:
+        raise Cannot(f"the key in {secret_file(settings)} cannot be used: {error}") from None
 
 
 def _secret_key(settings: Settings) -> str:
@@ -300,7 +315,8 @@ def _secret_key(settings: Settings) -> str:
 def _write_private(path: Path, text: str) -> None:
     """Readable by its owner only, from the first byte on."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    path.unlink(missing_ok=True)  # a file that is there already would keep its mode
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(text + "\n")
 

@@ -14,8 +14,11 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
+
+from sqlalchemy import Connection
 
 from justtrades.broker.port import (
     Account,
@@ -74,7 +77,7 @@ from justtrades.store import books
 from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.lanes import known_ids
-from justtrades.store.session import Database
+from justtrades.store.session import Database, NotDurable
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +86,7 @@ JOBS_LIMIT = 100
 decide, so that a close or the kill switch can set all of them aside at once."""
 DOUBT_SHOWN = timedelta(seconds=15)
 KNOWN_FOR = timedelta(days=3)
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 LaneKey = tuple[AccountId, ContractName]
 
@@ -167,6 +171,7 @@ class Desk:
     _synced_once: set[ConnectionId] = field(default_factory=set)
     _tasks: asyncio.TaskGroup | None = None
     _running: dict[ConnectionId, asyncio.Task[None]] = field(default_factory=dict)
+    _flattened: dict[AccountId, datetime] = field(default_factory=dict)
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Two edits of one connection come one after the other: a login takes a moment to end."""
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -221,13 +226,14 @@ class Desk:
     async def _log_out(self, connection_id: ConnectionId) -> None:
         del self._rows[connection_id]
         self._refused.pop(connection_id, None)
+        link = self._link(connection_id)
+        login, link.login = link.login, None  # first of all: nobody shall use what is being closed
+        if login is not None:
+            self.stream_lost(login)
         task = self._running.pop(connection_id, None)
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        if (login := self._link(connection_id).login) is not None:
-            self.stream_lost(login)
-        self._link(connection_id).login = None
 
     def _link(self, connection_id: ConnectionId) -> Link:
         return self._links.setdefault(connection_id, Link(lambda: AuditId(self.database.new_id())))
@@ -358,9 +364,14 @@ class Desk:
         return signal_for(arrival.recorder, route, arrival.reading, arrival.signal_id, received, expires)
 
     def _tell_signal(self, executor: Executor, signal: Signal) -> None:
+        account_id = executor.lane.account_id
+        if signal.verb.enters and signal.received_at < self._flattened.get(account_id, NEVER):
+            text = "overtaken in the queue by a person's flatten"
+            self._end_route(signal.id, account_id, Outcome.SUPERSEDED, text)
+            return
         if executor.waiting >= JOBS_LIMIT and signal.verb.enters:
             reason = f"{JOBS_LIMIT} signals already wait on this lane"
-            self._end_route(signal.id, executor.lane.account_id, Outcome.BLOCKED, reason)
+            self._end_route(signal.id, account_id, Outcome.BLOCKED, reason)
             return
         executor.tell(SignalReceived(signal))
 
@@ -449,7 +460,17 @@ class Desk:
     def _end_route(self, signal_id: SignalId, account_id: AccountId, outcome: Outcome, reason: str) -> None:
         """An outcome decided before any lane; durable soon, and decided again after a crash."""
         at = self.clock()
-        self.database.post(lambda c: books.end_route(c, signal_id, account_id, outcome, reason, at))
+        work = partial(_end_route, (signal_id, account_id, outcome, reason, at))
+        self._spawn(self._keep(work), f"end of {signal_id}")
+
+    async def _keep(self, work: Callable[[Connection], None]) -> None:
+        """Until the database takes it: a signal without an end would look unfinished till the next start."""
+        while True:
+            try:
+                return await self.database.write(work)
+            except NotDurable as error:
+                log.error("an outcome cannot be saved yet: %s", error)
+                await asyncio.sleep(1 + self.rng.random())
 
     def _again(self, waiting: books.Waiting, taken: frozenset[tuple[AccountId, SignalId]]) -> None:
         """A signal accepted before the engine stopped: to its lanes, but for those that had `taken` it on."""
@@ -478,7 +499,9 @@ class Desk:
         return signal_id
 
     async def flatten(self, account_id: AccountId | None, by: str) -> tuple[SignalId, ...]:
-        """Closes everything of ours on one account, or on all."""
+        """Closes everything of ours on one account, or on all; entries that have not reached a lane yet stay out."""
+        now = self.clock()
+        self._flattened |= {account: now for account in self._accounts if account_id in (None, account)}
         busy = [
             key
             for key, lane in self._lanes.items()
@@ -626,8 +649,17 @@ class Desk:
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
         if self._tasks is None:
+            work.close()
             raise RuntimeError("the desk is not running")
-        self._tasks.create_task(work, name=name)
+        try:
+            self._tasks.create_task(work, name=name)
+        except RuntimeError:
+            # The desk has ended and the server is about to. What was accepted is taken up at the next start.
+            work.close()
+
+
+def _end_route(end: tuple[SignalId, AccountId, Outcome, str, datetime], connection: Connection) -> None:
+    books.end_route(connection, *end)
 
 
 def _act(signal_id: SignalId, verb: Verb, at: datetime) -> Signal:

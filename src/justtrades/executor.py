@@ -17,7 +17,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -70,6 +70,7 @@ from justtrades.positions.model import (
     Purpose,
     SignalDone,
 )
+from justtrades.positions.values import replace
 from justtrades.store.lanes import JournalRow, save_step
 from justtrades.store.session import Database, NotDurable
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from justtrades.broker.port import (
     Account,
@@ -40,6 +40,8 @@ from justtrades.positions.commands import Mutation
 from justtrades.positions.model import BrokerAccountId, BrokerOrder, ClientOrderId, ConnectionId, ContractName, Fill
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 LaneReport = OrderReport | FillReport | BustReport | PositionReport
 
@@ -72,8 +74,11 @@ class Login:
     rng: random.Random
     streaming: bool = False
     seen: Picture | None = None
-    """The newest picture, until a report tells that a lane in it has moved on."""
+    """The newest picture, until a report tells that a lane in it has moved on; None from the moment the stream
+    is lost or another picture is on its way."""
     moved: set[tuple[BrokerAccountId, ContractName]] = field(default_factory=set)
+    _losses: int = 0
+    """How often the stream was lost: a picture begun before a loss says nothing of what came after it."""
     _contracts: dict[ContractName, ContractRecord] = field(default_factory=dict)
     _refreshing: asyncio.Task[None] | None = None
 
@@ -97,7 +102,8 @@ class Login:
                         self._refreshing = tasks.create_task(self._refresh())
                 case Lost(why):
                     log.warning("connection %s lost its stream: %s", self.connection_id, why)
-                    self.streaming = False
+                    self.streaming, self.seen = False, None
+                    self._losses += 1
                     self.listener.stream_lost(self)
                 case AccountReport(account):
                     self.listener.account_changed(self, account)
@@ -109,6 +115,7 @@ class Login:
         """After each sync: accounts, contracts in use, a picture. Again with growing waits until it works."""
         tries = 0
         while self.streaming:
+            losses = self._losses
             try:
                 await self.listener.accounts_found(self, await self.broker.accounts())
                 for name in self.listener.contracts_in_use(self):
@@ -119,7 +126,8 @@ class Login:
                 log.warning("connection %s could not be read: %s", self.connection_id, error)
                 await asyncio.sleep(min(0.5 * 2.0 ** min(tries, 6), 20.0) * (0.5 + self.rng.random() / 2))
             else:
-                return
+                if losses == self._losses:
+                    return
 
     async def _know(self, name: ContractName) -> None:
         try:
@@ -131,18 +139,25 @@ class Login:
 
     async def compare(self, *, urgent: bool = False) -> Picture:
         """A new picture, handed to every lane of this login."""
-        streaming = self.streaming
+        began = self._stream()
+        self.seen = None
         self.moved.clear()
         picture = await self.broker.picture(urgent=urgent)
-        self.seen = picture
-        self.listener.picture_taken(self, picture, streaming=streaming and self.streaming)
+        whole = began is not None and began == self._stream()
+        self.seen = picture if whole else None
+        self.listener.picture_taken(self, picture, streaming=whole)
         return picture
 
     async def picture_of(self, account: BrokerAccountId, contract: ContractName, *, urgent: bool) -> Seen:
         """One lane's part of a picture. Raises `Unreachable` for an account the reads do not cover."""
-        streaming = self.streaming
+        began = self._stream()
         picture = await self.broker.picture(urgent=urgent)
-        return Seen(picture.began_at, lane_in(picture, account, contract), streaming and self.streaming)
+        whole = began is not None and began == self._stream()
+        return Seen(picture.began_at, lane_in(picture, account, contract), whole)
+
+    def _stream(self) -> int | None:
+        """Which stream is up: the same one before and after a read means that nothing was missed between."""
+        return self._losses if self.streaming else None
 
     def last_seen(self, account: BrokerAccountId, contract: ContractName) -> Seen | None:
         """What the last picture showed of a lane that nothing was reported of since."""
@@ -200,16 +215,36 @@ class Link:
     async def send(self, request: Request, gate: Gate) -> Sent:
         if self.login is None or request.method == "-":
             raise NotSent("offline", "the connection is not running")
-        return await self.login.broker.send(request, gate)
+        return await self._through(self.login, self.login.broker.send(request, gate))
 
     async def look(
         self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...]
     ) -> tuple[tuple[BrokerOrder, ...], tuple[Fill, ...]]:
-        if self.login is None:
-            raise Unreachable("offline", "the connection is not running")
-        return await self.login.broker.look(account, ids)
+        login = self._running()
+        return await self._through(login, login.broker.look(account, ids))
 
     async def picture_of(self, account: BrokerAccountId, contract: ContractName, *, urgent: bool) -> Seen:
+        login = self._running()
+        return await self._through(login, login.picture_of(account, contract, urgent=urgent))
+
+    def _running(self) -> Login:
         if self.login is None:
             raise Unreachable("offline", "the connection is not running")
-        return await self.login.picture_of(account, contract, urgent=urgent)
+        return self.login
+
+    async def _through(self, login: Login, call: Awaitable[T]) -> T:
+        """A call that the end of its login cuts off is an answer lost, however the adapter's library says so."""
+        try:
+            return await call
+        except BrokerError:
+            raise
+        except (Exception, asyncio.CancelledError):
+            if self.login is login or _told_to_stop():
+                raise
+            raise Unreachable("offline", "the connection was closed before the answer came") from None
+
+
+def _told_to_stop() -> bool:
+    """It is the task itself that was cancelled, and not something it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -7,7 +7,6 @@ reports; the only thing it adds is the broker's net position, which is compared,
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -58,6 +57,7 @@ from justtrades.positions.model import (
     TradeClosed,
     TradeId,
 )
+from justtrades.positions.values import replace
 
 NOT_FOUND = "not found at the broker"
 

@@ -9,7 +9,7 @@ saves the lane and then carries the commands out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
@@ -41,6 +41,7 @@ from justtrades.positions.model import (
 )
 from justtrades.positions.plan import Decision, GoFlat, plan, wake_at
 from justtrades.positions.rules import rules
+from justtrades.positions.values import replace
 
 MOST_DECISIONS = 200
 """A step that decides more than this is a loop; it is stopped so that the lane can halt and say so."""
