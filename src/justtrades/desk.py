@@ -166,7 +166,7 @@ class Desk:
     _accounts: dict[AccountId, AccountRow] = field(default_factory=dict)
     _lanes: dict[LaneKey, Executor] = field(default_factory=dict)
     _by_broker: dict[tuple[ConnectionId, BrokerAccountId, ContractName], Executor] = field(default_factory=dict)
-    _queues: dict[tuple[AccountId, str], asyncio.Queue[tuple[Arrival, Route]]] = field(default_factory=dict)
+    _queues: dict[LaneKey, asyncio.Queue[tuple[Arrival, Route]]] = field(default_factory=dict)
     _unprotected: dict[LaneKey, tuple[str, float]] = field(default_factory=dict)
     _synced_once: set[ConnectionId] = field(default_factory=set)
     _tasks: asyncio.TaskGroup | None = None
@@ -312,16 +312,21 @@ class Desk:
                 self._dispatch_to(arrival, route)
 
     def _dispatch_to(self, arrival: Arrival, route: Route) -> None:
-        """At once when nothing has to be asked first; else behind what already waits for this account and root."""
-        key = (route.account_id, str(arrival.recorder.symbol or arrival.reading.ticker))
+        """At once when nothing has to be asked first; else behind what already waits for this account and contract."""
+        if not self._queues and self._deliver(arrival, route):
+            return
+        name = self._contract_name(arrival, route.account_id)
+        key = (route.account_id, name) if not isinstance(name, Blocked) else None
         if key not in self._queues and self._deliver(arrival, route):
             return
+        if key is None:
+            raise AssertionError("a signal without a contract has reached its end")
         if key not in self._queues:
             self._queues[key] = asyncio.Queue()
             self._spawn(self._work_off(key), f"contract of {key}")
         self._queues[key].put_nowait((arrival, route))
 
-    async def _work_off(self, key: tuple[AccountId, str]) -> None:
+    async def _work_off(self, key: LaneKey) -> None:
         queue = self._queues[key]
         while not queue.empty():
             arrival, route = queue.get_nowait()
@@ -426,27 +431,26 @@ class Desk:
         name = self._contract_name(arrival, route.account_id)
         if account is None or isinstance(signal, Blocked) or isinstance(name, Blocked):
             return self._deliver(arrival, route)
-        login = self._link(account.connection_id).login
         executor = self._lanes.get((route.account_id, name))
         if executor is None:
-            if login is None:
-                return False
-            record = await login.contract(name)
+            record = await self._link(account.connection_id).contract(name)
             if signal.verb.enters and record.expires_at is not None and record.expires_at <= self.clock():
                 self._end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, f"{name} has expired")
                 return True
-            executor = self._new_lane(account, login, record)
+            # Asked again: while the broker was being asked, another signal may have made the lane.
+            executor = self._lanes.get((route.account_id, name)) or self._new_lane(account, record)
         hear = self.price_seen.get(account.connection_id)
         if hear is not None and arrival.reading.price is not None:
             await hear(name, arrival.reading.price)
         self._tell_signal(executor, signal)
         return True
 
-    def _new_lane(self, account: AccountRow, login: Login, record: ContractRecord) -> Executor:
+    def _new_lane(self, account: AccountRow, record: ContractRecord) -> Executor:
         contract = Contract(record.name, record.tick_size, record.point_value)
         lane = Lane(account.id, contract, tag=self._tag(), killed=self.switch.on)
         executor = self._start(lane, Past())
-        seen = login.last_seen(account.broker_account_id, record.name)
+        login = self._link(account.connection_id).login
+        seen = login.last_seen(account.broker_account_id, record.name) if login is not None else None
         if seen is not None and seen.lane.quantity == 0:
             # What traded here before this lane existed is not its news.
             executor.past.orders.update(o.broker_id for o in seen.lane.orders)
@@ -552,10 +556,10 @@ class Desk:
 
     async def test_connection(self, connection_id: ConnectionId) -> tuple[Account, ...]:
         """The accounts this login sees now. Raises `BrokerError`."""
-        login = self._link(connection_id).login
-        if login is None:
+        link = self._link(connection_id)
+        if link.login is None:
             raise Refused("offline", "the connection is not enabled")
-        return await login.broker.accounts()
+        return await link.accounts()
 
     def _lane(self, account_id: AccountId, contract: ContractName) -> Executor:
         try:

@@ -227,6 +227,15 @@ class Link:
         login = self._running()
         return await self._through(login, login.picture_of(account, contract, urgent=urgent))
 
+    async def contract(self, name: ContractName) -> ContractRecord:
+        """Raises `Refused` when the broker does not know the name."""
+        login = self._running()
+        return await self._through(login, login.contract(name))
+
+    async def accounts(self) -> tuple[Account, ...]:
+        login = self._running()
+        return await self._through(login, login.broker.accounts())
+
     def _running(self) -> Login:
         if self.login is None:
             raise Unreachable("offline", "the connection is not running")

@@ -1,0 +1,107 @@
+"""The access token and the ration of token requests outlive the process: the real adapter on a real database."""
+
+from __future__ import annotations
+
+from random import Random
+
+from justtrades.broker.port import Synced
+from justtrades.broker.tradovate import Credentials, Token, TradovateBroker, TradovateSettings
+from justtrades.broker.tradovate.access import HOUR, REQUESTS_PER_HOUR
+from justtrades.positions.model import ConnectionId
+from justtrades.store.secrets import Box, new_key
+from justtrades.tokens import SealedTokens
+from tests.broker.tradovate.stub import Ledger, Stub
+from tests.desk.fakes import PAPER, World, played
+
+DEMO_URL, LIVE_URL = "https://demo.example/v1", "https://live.example/v1"
+REQUEST = "/auth/accesstokenrequest"
+
+
+def box(here: World, base_url: str = DEMO_URL, connection_id: ConnectionId = PAPER) -> SealedTokens:
+    return SealedTokens(here.database, here.box, connection_id, base_url)
+
+
+async def log_in(here: World, stub: Stub, base_url: str = DEMO_URL) -> None:
+    """One run of the adapter, from start to its first sync."""
+    told = TradovateSettings(base_url, Credentials("trader", "a-password", device_id="device"))
+    broker = TradovateBroker(told, Ledger(), box(here, base_url), here.clock, Random(7), transport=stub, dial=stub.dial)
+    await broker.start()
+    try:
+        async for report in broker.reports():
+            if isinstance(report, Synced):
+                return
+    finally:
+        await broker.close()
+
+
+async def reopen(here: World) -> None:
+    await here.database.close()
+    await here.open()
+
+
+@played(start=False)
+async def test_six_restarts_make_one_token_request(here: World) -> None:
+    stub = Stub()
+    await here.open()
+    for _ in range(6):
+        await log_in(here, stub)
+        await reopen(here)
+    assert len(stub.asked(REQUEST)) == 1
+    await here.database.close()
+
+
+@played(start=False)
+async def test_a_token_got_at_another_address_is_not_used(here: World) -> None:
+    demo, live = Stub(), Stub()
+    await here.open()
+    await log_in(here, demo)
+    await log_in(here, live, LIVE_URL)
+    assert (len(demo.asked(REQUEST)), len(live.asked(REQUEST))) == (1, 1)
+    assert set(demo.tokens).isdisjoint(set(live.tokens) - {""})
+    await here.database.close()
+
+
+@played(start=False)
+async def test_what_is_saved_is_what_is_loaded_and_forgotten_when_told(here: World) -> None:
+    await here.open()
+    token = Token("an-access-token", 15460, here.clock(), here.clock() + HOUR)
+    assert await box(here).load() is None
+    await box(here).save(token)
+    await reopen(here)
+    assert await box(here).load() == token
+    assert b"an-access-token" not in (here.folder / "engine.db").read_bytes()
+    await box(here).save(None)
+    assert await box(here).load() is None
+    await here.database.close()
+
+
+@played(start=False)
+async def test_a_token_sealed_with_another_key_is_as_good_as_none(here: World) -> None:
+    await here.open()
+    await box(here).save(Token("an-access-token", 1, here.clock(), here.clock() + HOUR))
+    here.box = Box(new_key())
+    assert await box(here).load() is None
+    await here.database.close()
+
+
+@played(start=False)
+async def test_a_token_belongs_to_its_connection(here: World) -> None:
+    await here.open()
+    await here.connection("demo")
+    await box(here).save(Token("an-access-token", 1, here.clock(), here.clock() + HOUR))
+    assert await box(here, connection_id=ConnectionId("demo")).load() is None
+    await here.database.close()
+
+
+@played(start=False)
+async def test_the_ration_counts_across_restarts_and_connections_of_one_host(here: World) -> None:
+    await here.open()
+    began = here.clock()
+    for number in range(REQUESTS_PER_HOUR):
+        who = box(here, connection_id=ConnectionId(f"login-{number}"))
+        assert await who.claim(here.clock(), limit=REQUESTS_PER_HOUR, window=HOUR) is None
+        await reopen(here)
+    assert await box(here).claim(here.clock(), limit=REQUESTS_PER_HOUR, window=HOUR) == began + HOUR
+    assert await box(here, LIVE_URL).claim(here.clock(), limit=REQUESTS_PER_HOUR, window=HOUR) is None
+    assert await box(here).claim(began + HOUR, limit=REQUESTS_PER_HOUR, window=HOUR) is None
+    await here.database.close()
