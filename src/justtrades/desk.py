@@ -36,7 +36,7 @@ from justtrades.broker.port import (
     PositionReport,
     Refused,
 )
-from justtrades.executor import Executor, Past, Switch
+from justtrades.executor import Executor, Past, Remembered, Switch
 from justtrades.login import LaneReport, Link, Login, lane_in
 from justtrades.positions import book, contracts, exits
 from justtrades.positions.events import (
@@ -241,7 +241,7 @@ class Desk:
     async def _wake_lane(self, lane: Lane) -> None:
         since = self.clock() - KNOWN_FOR
         known = await self.database.read(lambda c: known_ids(c, lane.account_id, lane.contract.name, since))
-        executor = self._start(lane, Past(set(known.orders), set(known.fills)))
+        executor = self._start(lane, Past(Remembered(known.orders), Remembered(known.fills)))
         executor.mark_saved()
         executor.tell(Restarted())
         executor.tell(KillSwitched(on=self.switch.on))
@@ -453,8 +453,8 @@ class Desk:
         seen = login.last_seen(account.broker_account_id, record.name) if login is not None else None
         if seen is not None and seen.lane.quantity == 0:
             # What traded here before this lane existed is not its news.
-            executor.past.orders.update(o.broker_id for o in seen.lane.orders)
-            executor.past.fills.update(f.id for f in seen.lane.fills)
+            executor.past.orders.add(o.broker_id for o in seen.lane.orders)
+            executor.past.fills.add(f.id for f in seen.lane.fills)
             executor.tell(_as_event(seen.began_at, LanePicture(account.broker_account_id, record.name)))
         return executor
 

@@ -16,10 +16,11 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from itertools import islice
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -76,9 +77,13 @@ from justtrades.store.session import Database, NotDurable
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 INBOX_LIMIT = 2_000
 """Reports waiting for one lane; past it they are dropped and a picture is asked for instead."""
 BATCH_LIMIT = 64
+REMEMBERED = 20_000
+"""Ids of finished orders, and of their fills, one lane remembers to recognise old news."""
 SILENCE = timedelta(milliseconds=10)
 """How long the inbox is quiet before hints are saved."""
 
@@ -115,12 +120,26 @@ class Line(Protocol):
     async def picture_of(self, account: BrokerAccountId, contract: ContractName, *, urgent: bool) -> Seen: ...
 
 
+class Remembered(dict[T, None]):
+    """The newest so many ids; the oldest are forgotten. A session's repeats are far fewer."""
+
+    def __init__(self, ids: Iterable[T] = (), most: int = REMEMBERED) -> None:
+        super().__init__()
+        self._most = most
+        self.add(ids)
+
+    def add(self, ids: Iterable[T]) -> None:
+        self.update(dict.fromkeys(ids))
+        for oldest in [*islice(self, max(len(self) - self._most, 0))]:
+            del self[oldest]
+
+
 @dataclass(slots=True)
 class Past:
     """Broker ids of finished orders and their fills: news of them is old news."""
 
-    orders: set[BrokerOrderId] = field(default_factory=set)
-    fills: set[FillId] = field(default_factory=set)
+    orders: Remembered[BrokerOrderId] = field(default_factory=Remembered)
+    fills: Remembered[FillId] = field(default_factory=Remembered)
 
     def is_old(self, event: Event, lane: Lane) -> bool:
         match event:
@@ -139,8 +158,8 @@ class Past:
     def let_go(self, news: tuple[News, ...]) -> None:
         for told in news:
             if isinstance(told, LetGo):
-                self.orders.update(o.broker_id for o in told.orders if o.broker_id is not None)
-                self.fills.update(f.id for f in told.fills)
+                self.orders.add(o.broker_id for o in told.orders if o.broker_id is not None)
+                self.fills.add(f.id for f in told.fills)
 
 
 class Executor:
@@ -327,7 +346,7 @@ class Executor:
             await self._save([])
 
     async def _save(self, commands: list[Command]) -> None:
-        requests = {id(c): self._prepare(c) for c in commands if isinstance(c, Mutation)}
+        requests = self._prepared(commands)
         before, after = self._saved, replace(self.lane, news=tuple(self._news))
         journal = tuple(self._journal)
         at, exchanges = self._database.now(), tuple(_exchange(r, self._database.now()) for r in requests.values())
@@ -348,7 +367,20 @@ class Executor:
         self._journal.clear()
         self._news.clear()
         for command in commands:
-            self._act(command, requests.get(id(command)))
+            if not isinstance(command, Mutation) or id(command) in requests:
+                self._act(command, requests.get(id(command)))
+
+    def _prepared(self, commands: list[Command]) -> dict[int, Request]:
+        """The requests of the mutations. One that cannot even be written down halts the lane; nothing of it left."""
+        found: dict[int, Request] = {}
+        for command in commands:
+            if isinstance(command, Mutation):
+                try:
+                    found[id(command)] = self._line.prepare(command, self._account, self.lane.contract.name)
+                except Exception as error:
+                    self._broken = error
+                    self._inbox.put_nowait(CallNotSent(command.id, f"unexpected {type(error).__name__}", final=True))
+        return found
 
     async def _durably(self, work: Callable[[Connection], None]) -> None:
         """Nothing is sent from a lane that could not be saved: it waits until the database takes it."""
@@ -362,9 +394,6 @@ class Executor:
                 await asyncio.sleep(min(0.1 * 2**tries, 5.0) * self._rng.random())
             else:
                 return
-
-    def _prepare(self, command: Mutation) -> Request:
-        return self._line.prepare(command, self._account, self.lane.contract.name)
 
     # ── act ──
 

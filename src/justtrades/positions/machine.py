@@ -44,7 +44,7 @@ from justtrades.positions.rules import rules
 from justtrades.positions.values import replace
 
 MOST_DECISIONS = 200
-"""A step that decides more than this is a loop; it is stopped so that the lane can halt and say so."""
+"""A step that decides more than this, beside what its waiting signals need, is a loop: the lane halts and says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Loop(RuntimeError):
 def step(lane: Lane, event: Event, now: datetime, limits: Limits) -> Step:
     lane = apply(replace(lane, news=()), event, now, limits)
     commands: list[Command] = []
-    for _ in range(MOST_DECISIONS):
+    for _ in range(MOST_DECISIONS + 4 * len(lane.jobs)):
         decision = plan(lane, now, limits)
         if decision is None:
             lane = _watch(lane, now, limits)
@@ -71,7 +71,7 @@ def step(lane: Lane, event: Event, now: datetime, limits: Limits) -> Step:
         lane = record(lane, decision, now, limits)
         if isinstance(decision, Command):
             commands.append(decision)
-    raise Loop(f"more than {MOST_DECISIONS} decisions after {type(event).__name__}")
+    raise Loop(f"decisions without end after {type(event).__name__}")
 
 
 def record(lane: Lane, decision: Decision, now: datetime, limits: Limits) -> Lane:

@@ -105,10 +105,13 @@ def _since_look(lane: Lane, now: datetime) -> timedelta:
 
 
 def _overdue_news(order: Order, lane: Lane, now: datetime, limits: Limits) -> bool:
-    """A market order not settled, or an order that ended without all its fills, for longer than usual."""
-    if order.doubt is not None or order.broker_id is None or (order.purpose.rests and order.live):
+    """News that should have come by now: of a market order, of fills an ended order claims, of a cancel taken."""
+    if order.doubt is not None or order.broker_id is None:
         return False
-    since = order.ended_at or order.sent_at
+    cancelling = order.live and order.cancel_asked > 0
+    if order.purpose.rests and order.live and not cancelling:
+        return False
+    since = (order.changed_at if cancelling else None) or order.ended_at or order.sent_at
     return now - since >= limits.missing_after and _since_look(lane, now) >= limits.missing_after
 
 
@@ -334,7 +337,7 @@ def _moments(lane: Lane, limits: Limits) -> list[datetime]:
     found += [due for o in lane.orders if (due := look_at(o, limits)) is not None]
     found += [m for m in (lane.retry_at, lane.read_again_at, lane.entries_again_at) if m is not None]
     for order in lane.orders:
-        since = order.ended_at or order.sent_at
+        since = order.changed_at or order.ended_at or order.sent_at
         found += [since + limits.missing_after, since + limits.sibling_grace, since + limits.overdue_after]
         found += [f.at + limits.partial_grace for f in book.order_fills(lane, order)]
     if lane.unprotected_since is not None:
@@ -345,7 +348,8 @@ def _moments(lane: Lane, limits: Limits) -> list[datetime]:
 def _restless(lane: Lane) -> bool:
     """Something is unfinished, so looking again costs less than thinking of every reason to."""
     moving = lane.read is not None or bool(lane.jobs) or lane.divergence is not None or book.in_doubt(lane)
-    return moving or book.unsettled_moving(lane) or lane.unprotected_since is not None
+    cancelling = any(o.live and o.cancel_asked > 0 for o in lane.orders)
+    return moving or cancelling or book.unsettled_moving(lane) or lane.unprotected_since is not None
 
 
 __all__ = ["Decision", "GoFlat", "client_id", "plan", "wake_at"]
