@@ -45,7 +45,6 @@ from justtrades.store.tables import (
     signals,
 )
 
-
 KNOWN_MOST: Final = 20_000
 
 
