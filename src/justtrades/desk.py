@@ -36,8 +36,9 @@ from justtrades.broker.port import (
     PositionReport,
     Refused,
 )
-from justtrades.executor import Executor, Past, Remembered, Switch
+from justtrades.executor import Executor, Switch
 from justtrades.login import LaneReport, Link, Login, lane_in
+from justtrades.past import Past, Remembered
 from justtrades.positions import book, contracts, exits
 from justtrades.positions.events import (
     ConnectionLost,

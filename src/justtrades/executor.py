@@ -16,11 +16,10 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -36,6 +35,7 @@ from justtrades.broker.port import (
     Sent,
     Unreachable,
 )
+from justtrades.past import Past
 from justtrades.positions.commands import Command, LookForOrders, Mutation, PlaceOrder, TakePicture
 from justtrades.positions.events import (
     AnswerLost,
@@ -58,13 +58,10 @@ from justtrades.positions.machine import step
 from justtrades.positions.model import (
     BrokerAccountId,
     BrokerOrder,
-    BrokerOrderId,
     ClientOrderId,
     ContractName,
     Fill,
-    FillId,
     Lane,
-    LetGo,
     News,
     Noted,
     Outcome,
@@ -77,13 +74,10 @@ from justtrades.store.session import Database, NotDurable
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 
 INBOX_LIMIT = 2_000
 """Reports waiting for one lane; past it they are dropped and a picture is asked for instead."""
 BATCH_LIMIT = 64
-REMEMBERED = 20_000
-"""Ids of finished orders, and of their fills, one lane remembers to recognise old news."""
 SILENCE = timedelta(milliseconds=10)
 """How long the inbox is quiet before hints are saved."""
 
@@ -118,48 +112,6 @@ class Line(Protocol):
     ) -> tuple[tuple[BrokerOrder, ...], tuple[Fill, ...]]: ...
 
     async def picture_of(self, account: BrokerAccountId, contract: ContractName, *, urgent: bool) -> Seen: ...
-
-
-class Remembered(dict[T, None]):
-    """The newest so many ids; the oldest are forgotten. A session's repeats are far fewer."""
-
-    def __init__(self, ids: Iterable[T] = (), most: int = REMEMBERED) -> None:
-        super().__init__()
-        self._most = most
-        self.add(ids)
-
-    def add(self, ids: Iterable[T]) -> None:
-        self.update(dict.fromkeys(ids))
-        for oldest in [*islice(self, max(len(self) - self._most, 0))]:
-            del self[oldest]
-
-
-@dataclass(slots=True)
-class Past:
-    """Broker ids of finished orders and their fills: news of them is old news."""
-
-    orders: Remembered[BrokerOrderId] = field(default_factory=Remembered)
-    fills: Remembered[FillId] = field(default_factory=Remembered)
-
-    def is_old(self, event: Event, lane: Lane) -> bool:
-        match event:
-            case OrderReported(order):
-                return order.broker_id in self.orders and lane.ours(order.broker_id) is None
-            case OrderFilled(fill):
-                return fill.id in self.fills and all(f.id != fill.id for f in lane.fills)
-            case _:
-                return False
-
-    def without_old(self, picture: LanePicture, lane: Lane) -> LanePicture:
-        orders = tuple(o for o in picture.orders if not self.is_old(OrderReported(o), lane))
-        fills = tuple(f for f in picture.fills if not self.is_old(OrderFilled(f), lane))
-        return replace(picture, orders=orders, fills=fills)
-
-    def let_go(self, news: tuple[News, ...]) -> None:
-        for told in news:
-            if isinstance(told, LetGo):
-                self.orders.add(o.broker_id for o in told.orders if o.broker_id is not None)
-                self.fills.add(f.id for f in told.fills)
 
 
 class Executor:

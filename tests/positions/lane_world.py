@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from justtrades.broker.port import LanePicture
-from justtrades.executor import Past
+from justtrades.past import Past
 from justtrades.positions import book
 from justtrades.positions.commands import (
     CancelOrder,

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import assert_never
 
 from justtrades.positions import book, exits
+from justtrades.positions.changes import put, put_job, tell
 from justtrades.positions.commands import (
     CancelOrder,
     Command,
@@ -24,7 +25,7 @@ from justtrades.positions.commands import (
     TakePicture,
 )
 from justtrades.positions.events import Event
-from justtrades.positions.fold import apply, go_flat, put, put_job, tell
+from justtrades.positions.fold import apply
 from justtrades.positions.jobs import BeginExit, EndExit, Resolve
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import (
@@ -41,6 +42,7 @@ from justtrades.positions.model import (
 )
 from justtrades.positions.plan import Decision, GoFlat, plan, wake_at
 from justtrades.positions.rules import rules
+from justtrades.positions.settle import go_flat
 from justtrades.positions.values import replace
 
 MOST_DECISIONS = 200

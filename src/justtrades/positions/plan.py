@@ -21,7 +21,6 @@ from justtrades.positions.commands import (
     PlaceOrder,
     TakePicture,
 )
-from justtrades.positions.fold import is_flat, still_of_use
 from justtrades.positions.limits import Limits, look_due
 from justtrades.positions.model import (
     Action,
@@ -33,6 +32,7 @@ from justtrades.positions.model import (
     Purpose,
     Status,
 )
+from justtrades.positions.settle import is_flat, still_of_use
 
 
 @dataclass(frozen=True, slots=True)

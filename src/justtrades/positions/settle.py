@@ -1,0 +1,165 @@
+"""What follows from the facts by itself: a trade opens with its first fill, a flat lane lets go of what is over.
+
+`settle` runs after every fact; `go_flat` is a decision of the plan, made once no signal needs the orders any more.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from justtrades.positions import book
+from justtrades.positions.changes import put, tell
+from justtrades.positions.limits import Limits
+from justtrades.positions.model import (
+    Lane,
+    LetGo,
+    Noted,
+    Order,
+    Purpose,
+    Side,
+    Status,
+    Trade,
+    TradeClosed,
+    TradeId,
+)
+from justtrades.positions.values import replace
+
+
+def settle(lane: Lane, now: datetime) -> Lane:
+    lane = _filled_whole(lane, now)
+    standing = book.standing(lane)
+    lane = _blocked_by_hand(lane, standing)
+    lane = _lost_exits(lane)
+    if standing.held and lane.trade is None:
+        lane = _open_trade(lane, standing, now)
+    if lane.trade is not None:
+        lane = _follow_terms(lane)
+    return lane
+
+
+def _filled_whole(lane: Lane, now: datetime) -> Lane:
+    """An order whose fills sum to its quantity has ended, whether or not its status has arrived."""
+    for order in lane.orders:
+        if order.status.at_broker and book.filled(lane, order) >= order.quantity:
+            lane = put(lane, replace(order, status=Status.FILLED, ended_at=now))
+    return lane
+
+
+def _blocked_by_hand(lane: Lane, standing: book.Standing) -> Lane:
+    if standing.foreign == 0 or lane.blocked is not None:
+        return lane
+    text = f"a position of {standing.foreign:+d} on {lane.contract.name} is not ours: it is left alone"
+    signal_id = lane.trade.signal_id if lane.trade else None
+    return tell(replace(lane, blocked=text), Noted(signal_id, text, alarm=True))
+
+
+def _lost_exits(lane: Lane) -> Lane:
+    """Counts exits somebody else cancelled; each order is counted once, by remembering it as asked for."""
+    lost = [o for o in lane.orders if o.purpose.rests and o.status is Status.CANCELED and o.cancel_asked == 0]
+    for order in lost:
+        lane = put(lane, replace(order, cancel_asked=-1))
+        if not _ended_by_sibling(lane, order):
+            lane = replace(lane, exits_lost=lane.exits_lost + 1)
+            text = f"the {order.purpose} {order.broker_id} was cancelled, not by us"
+            lane = tell(lane, Noted(lane.trade.signal_id if lane.trade else None, text, alarm=True))
+    return lane
+
+
+def _ended_by_sibling(lane: Lane, order: Order) -> bool:
+    """An OCO sibling that filled, or that we cancelled, takes the other with it."""
+    sibling = next((o for o in lane.orders if o.id == order.oco), None)
+    if book.held(lane) == 0:
+        return True
+    return sibling is not None and (sibling.cancel_asked != 0 or book.filled(lane, sibling) > 0)
+
+
+def _open_trade(lane: Lane, standing: book.Standing, now: datetime) -> Lane:
+    opener = next((p.order for p in standing.parts if p.order is not None and p.order.terms is not None), None)
+    if opener is None or opener.terms is None or opener.signal_id is None or opener.recorder_id is None:
+        return lane
+    side = Side.LONG if standing.held > 0 else Side.SHORT
+    trade = Trade(TradeId(opener.id), opener.signal_id, opener.recorder_id, side, opener.terms, now)
+    return replace(lane, trade=trade, exits_refused=0, exits_lost=0)
+
+
+def _follow_terms(lane: Lane) -> Lane:
+    """The newest entry that filled anything says where the exits of the whole position stand."""
+    trade = lane.trade
+    entries = [o for o in lane.orders if o.purpose is Purpose.ENTRY and o.terms and book.filled(lane, o)]
+    if trade is None or not entries or entries[-1].terms == trade.terms or entries[-1].terms is None:
+        return lane
+    return replace(lane, trade=replace(trade, terms=entries[-1].terms))
+
+
+def is_flat(lane: Lane) -> bool:
+    """Nothing of ours is held and nothing sent can change that."""
+    standing = book.standing(lane)
+    return standing.held == 0 and not book.unsettled(lane) and not standing.waiting and lane.call is None
+
+
+def go_flat(lane: Lane, now: datetime, limits: Limits) -> Lane:
+    """Close the trade, if there is one, and let go of what is finished. The lane must be flat."""
+    standing = book.standing(lane)
+    if lane.trade is not None:
+        lane = tell(lane, _closed(lane, lane.trade, standing, now))
+    kept = tuple(o for o in lane.orders if still_of_use(lane, o, now, limits))
+    gone = tuple(o for o in lane.orders if o not in kept)
+    lane = tell(lane, LetGo(gone, lane.fills, lane.trade.id if lane.trade else None))
+    return replace(lane, trade=None, fills=(), orders=kept, foreign=standing.foreign)
+
+
+def still_of_use(lane: Lane, order: Order, now: datetime, limits: Limits) -> bool:
+    """Of a flat lane only ids we watch for stay: entries that wait to be sent, and what was never found.
+
+    Settled orders must go with their fills, or they would seem to claim fills that are not here.
+    """
+    if order.unsent:
+        return True
+    if order.ended_at is None or book.filled(lane, order) or book.claimed(order):
+        return False
+    if order.status in (Status.REJECTED, Status.FILLED):
+        return False
+    if order.status is not Status.ABSENT:
+        return now - order.ended_at < limits.late_fill
+    if order.purpose is Purpose.CLOSE:
+        return any(j.exiting and order.signal_id == j.signal.id for j in lane.jobs)
+    return now - order.ended_at < limits.absent_kept
+
+
+def _closed(lane: Lane, trade: Trade, standing: book.Standing, now: datetime) -> TradeClosed:
+    sign = trade.side.sign
+    entries = [p for p in standing.parts if p.signed * sign > 0]
+    exits = [p for p in standing.parts if p.signed * sign < 0]
+    points = -sum((p.signed * p.fill.price for p in standing.parts), start=book.ZERO)
+    first_price = book.weighted(entries)
+    return TradeClosed(
+        trade=trade,
+        fills=tuple(p.fill for p in standing.parts),
+        closed_at=max((p.fill.at for p in standing.parts), default=now),
+        entry_quantity=sum(abs(p.signed) for p in entries),
+        entry_price=first_price if first_price is not None else book.ZERO,
+        exit_price=book.weighted(exits),
+        pnl=points * lane.contract.point_value,
+        pnl_ticks=points / lane.contract.tick_size,
+        exit_reason=_exit_reason(trade, exits),
+        target_price=_last_price(lane, Purpose.TARGET),
+        stop_price=_last_price(lane, Purpose.STOP),
+        entry_broker_id=next((p.order.broker_id for p in entries if p.order), None),
+    )
+
+
+def _exit_reason(trade: Trade, exits: list[book.Part]) -> str:
+    """What closed the last contract: `target`, `stop`, `manual`, or why a closing order was sent."""
+    if not exits:
+        return "undone"
+    last = exits[-1].order
+    if last is None:
+        return trade.exit_reason or "manual"
+    return trade.exit_reason or "close" if last.purpose is Purpose.CLOSE else last.purpose.value
+
+
+def _last_price(lane: Lane, purpose: Purpose) -> book.Price:
+    return next((o.price for o in reversed(lane.orders) if o.purpose is purpose), None)
+
+
+__all__ = ["go_flat", "is_flat", "settle", "still_of_use"]
