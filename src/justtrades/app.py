@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
@@ -33,11 +32,13 @@ from justtrades import __version__
 from justtrades.api.app import create_app
 from justtrades.api.parts import Parts
 from justtrades.broker.port import Broker, Refused
-from justtrades.broker.simulator.paper import embedded
 from justtrades.broker.tradovate import Credentials, TradovateBroker, TradovateSettings
 from justtrades.desk import Desk
+from justtrades.logs import set_up_logging
+from justtrades.paper_house import PaperHouse, Tape
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import ConnectionId, ContractName
+from justtrades.serving import Cannot, Server, listen, uvicorn_config
 from justtrades.settings import BadSetting, Settings, key_file, secret_file
 from justtrades.store import books, connections, migrate, switches
 from justtrades.store.audit import AuditLog, prune
@@ -81,14 +82,6 @@ class Engine:
             self.ended.set_result(None)
 
 
-class Cannot(Exception):
-    """The engine cannot start; one sentence. `code` is the exit code."""
-
-    def __init__(self, sentence: str, code: int = 1) -> None:
-        super().__init__(sentence)
-        self.code = code
-
-
 # ── running ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -128,7 +121,7 @@ async def _serve(settings: Settings) -> None:
 async def engine(settings: Settings, *, clock: Clock = utc_now, demo_token: str | None = None) -> AsyncIterator[Engine]:
     """A whole engine for as long as the block lasts. Raises `Cannot` when it cannot start."""
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(_listen(settings.host, settings.port))
+        listener = stack.enter_context(listen(settings.host, settings.port))
         database, lock = await _open(settings, clock, stack)
         box = _box(settings)
         admin_key, local_key, hashes = await _keys(settings, database)
@@ -162,7 +155,7 @@ async def _alongside(
     running: Engine, settings: Settings, listener: socket.socket, lock: EngineLock, paper: PaperHouse
 ) -> AsyncIterator[None]:
     """Desk and server run beside the block; whichever ends first ends all, with its error."""
-    server = Server(_uvicorn(running.app))
+    server = Server(uvicorn_config(running.app))
     house = asyncio.create_task(paper.run(), name="paper")
     desk = asyncio.create_task(running.desk.run(), name="desk")
     pruning = asyncio.create_task(_prune(running.database, settings.audit_days), name="prune")
@@ -212,22 +205,6 @@ async def _first(work: asyncio.Task[None], ready: asyncio.Task[Any]) -> None:
         await work
 
 
-class Server(uvicorn.Server):
-    """uvicorn that tells when it listens and leaves signals to whoever runs the engine."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @contextlib.contextmanager
 def _told_to_stop(running: Engine) -> Iterator[None]:
     """Ctrl-C and a polite kill end the engine the same way: everything is closed, the exit code is 0."""
@@ -242,35 +219,6 @@ def _told_to_stop(running: Engine) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _uvicorn(app: FastAPI) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=3,
-        ws="none",
-    )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """With the protocol named, so that the connections it makes have TCP_NODELAY set (40 ms a round trip)."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if os.name == "posix":
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        raise Cannot(f"cannot listen on {host}:{port}: {error.strerror}") from None
-    return listener
 
 
 # ── building ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -341,46 +289,6 @@ async def _keys(settings: Settings, database: Database) -> tuple[str | None, str
     return made, local_key, frozenset({first.hash})
 
 
-class PaperHouse:
-    """The paper broker, started when the first connection needs it; `PAPER_URL` names one that runs elsewhere."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._wanted = asyncio.Event()
-        self._url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        if settings.paper_url is not None:
-            self._url.set_result(settings.paper_url.rstrip("/"))
-
-    @property
-    def known_url(self) -> str | None:
-        return self._url.result() if self._url.done() and self._url.exception() is None else None
-
-    async def url(self) -> str:
-        self._wanted.set()
-        return await asyncio.shield(self._url)
-
-    async def run(self) -> None:
-        """As long as the engine; raises what the simulator raises."""
-        await self._wanted.wait()
-        if self._url.done():
-            await asyncio.Event().wait()
-        try:
-            async with embedded(_ledger(self._settings), market=self._settings.paper_market) as url:
-                self._url.set_result(url)
-                await asyncio.Event().wait()
-        except Exception as error:
-            if not self._url.done():
-                self._url.set_exception(error)
-                self._url.exception()  # those who wait hear it too; nobody may be waiting
-            raise
-
-
-def _ledger(settings: Settings) -> Path:
-    """The simulator's own file beside the database: it outlives the engine as a real broker would."""
-    beside = key_file(settings)
-    return beside.with_name(f"{beside.stem}-paper.db")
-
-
 async def _drain(audits: dict[ConnectionId, AuditLog]) -> None:
     """What was heard last is written before the database closes."""
     for audit in audits.values():
@@ -405,7 +313,7 @@ def _desk(
         except NotOpened as error:
             raise Refused("SecretKey", str(error)) from None
         if row.environment == "paper" and settings.paper_market == "alerts":
-            tapes[row.id] = _Tape(plain, base).hear
+            tapes[row.id] = Tape(plain, base).hear
         return TradovateBroker(
             TradovateSettings(
                 base_url=base,
@@ -448,55 +356,11 @@ def _credentials(row: ConnectionRow, kept: dict[str, str]) -> Credentials:
     return Credentials(name=row.username or "paper", **{"password": "paper", "device_id": row.id, **given})
 
 
-@dataclass(frozen=True, slots=True)
-class _Tape:
-    """The simulator's market follows the prices alerts saw."""
-
-    client: httpx.AsyncClient
-    base: str
-
-    async def hear(self, contract: ContractName, price: Decimal) -> None:
-        url = f"{self.base.removesuffix('/v1')}/control/price"
-        try:
-            await self.client.post(url, json={"symbol": contract, "price": str(price)})
-        except httpx.HTTPError as error:
-            log.warning("the paper market did not hear a price: %s", error)
-
-
 async def _prune(database: Database, days: int) -> None:
     """Audit rows past their days leave a few thousand at a time, so that nothing waits long behind it."""
     while True:
         removed = await database.write(lambda c: prune(c, database.now() - timedelta(days=days)))
         await asyncio.sleep(0.05 if removed else PRUNE_EVERY)
-
-
-# ── logging ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def set_up_logging(settings: Settings) -> None:
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(message)s" if settings.log_format == "json" else "%(asctime)s %(levelname)-7s %(message)s",
-        datefmt="%H:%M:%S",
-        force=True,
-    )
-    if settings.log_format == "json":
-        logging.getLogger().handlers[0].setFormatter(JsonLines())
-    for noisy in ("httpx", "httpcore", "aiosqlite", "websockets", "alembic", "uvicorn"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        import json
-
-        at = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
-        line = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line)
 
 
 __all__ = ["BadSetting", "Cannot", "Engine", "engine", "run_loop", "serve"]

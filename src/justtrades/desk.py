@@ -37,9 +37,10 @@ from justtrades.broker.port import (
     Refused,
 )
 from justtrades.executor import Executor, Switch
+from justtrades.lane_view import LaneView, view
 from justtrades.login import LaneReport, Link, Login, lane_in
 from justtrades.past import Past, Remembered
-from justtrades.positions import book, contracts, exits
+from justtrades.positions import book, contracts
 from justtrades.positions.events import (
     ConnectionLost,
     Event,
@@ -58,16 +59,13 @@ from justtrades.positions.limits import Limits
 from justtrades.positions.model import (
     AccountId,
     BrokerAccountId,
-    BrokerOrderId,
     ConnectionId,
     Contract,
     ContractName,
     Lane,
     News,
     Noted,
-    Order,
     Outcome,
-    Purpose,
     RecorderId,
     Signal,
     SignalId,
@@ -112,39 +110,6 @@ class KillState:
     on: bool
     reason: str
     since: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ExitView:
-    price: Decimal
-    quantity: int
-    broker_order_id: BrokerOrderId | None
-
-
-@dataclass(frozen=True, slots=True)
-class LaneView:
-    """A lane as people see it. Quantities are signed contracts, prices points, times UTC."""
-
-    account_id: AccountId
-    contract: ContractName
-    quantity: int
-    broker_quantity: int | None
-    foreign: int
-    in_doubt: bool
-    doubt_seconds: float
-    halted: bool
-    halt_reason: str | None
-    blocked: str | None
-    owner_recorder_id: RecorderId | None
-    unprotected_seconds_today_max: float
-    checked_at: datetime | None
-    protected: bool
-    average_price: Decimal | None
-    targets: tuple[ExitView, ...]
-    stop: ExitView | None
-    opened_at: datetime | None
-    side: str | None
-    signals_waiting: int
 
 
 @dataclass(slots=True)
@@ -604,33 +569,8 @@ class Desk:
         ]
 
     def _view(self, key: LaneKey, executor: Executor) -> LaneView:
-        lane = executor.lane
-        standing, trade = book.standing(lane), lane.trade
-        doubt = (self.clock() - executor.doubt_since).total_seconds() if executor.doubt_since else 0.0
-        rests = {p: tuple(o for o in book.resting(lane) if o.purpose is p) for p in (Purpose.TARGET, Purpose.STOP)}
-        views = {p: tuple(_exit_view(lane, o) for o in orders) for p, orders in rests.items()}
-        return LaneView(
-            account_id=key[0],
-            contract=key[1],
-            quantity=standing.held,
-            broker_quantity=lane.broker_quantity,
-            foreign=standing.foreign,
-            in_doubt=book.in_doubt(lane),
-            doubt_seconds=doubt,
-            halted=lane.halted is not None,
-            halt_reason=lane.halted,
-            blocked=lane.blocked,
-            owner_recorder_id=trade.recorder_id if trade else None,
-            unprotected_seconds_today_max=self._longest_unprotected(key, lane),
-            checked_at=lane.checked_at,
-            protected=standing.held == 0 or exits.protected(lane),
-            average_price=book.average_price(lane),
-            targets=views[Purpose.TARGET],
-            stop=next(iter(views[Purpose.STOP]), None),
-            opened_at=trade.opened_at if trade else None,
-            side=trade.side if trade else None,
-            signals_waiting=len(lane.jobs),
-        )
+        unprotected = self._longest_unprotected(key, executor.lane)
+        return view(executor.lane, self.clock(), executor.doubt_since, unprotected)
 
     def _heard(self, lane: Lane, news: tuple[News, ...]) -> None:
         self._moved.set()
@@ -670,11 +610,6 @@ def _end_route(end: tuple[SignalId, AccountId, Outcome, str, datetime], connecti
 def _act(signal_id: SignalId, verb: Verb, at: datetime) -> Signal:
     """A person's own act: it never expires and asks no recorder's leave."""
     return Signal(signal_id, verb, received_at=at, expires_at=at)
-
-
-def _exit_view(lane: Lane, order: Order) -> ExitView:
-    left = order.quantity - book.filled(lane, order)
-    return ExitView(order.price or Decimal(0), left, order.broker_id)
 
 
 def _root_of(name: ContractName) -> str:

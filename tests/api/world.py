@@ -17,8 +17,9 @@ from fastapi import FastAPI
 from justtrades.api.app import create_app
 from justtrades.api.parts import LaneView, Parts
 from justtrades.broker.port import Account, Budget, ConnectionState, Health, Refused
-from justtrades.desk import Arrival, ExitView, KillState, NoSuchLane
-from justtrades.desk import LaneView as DeskLane
+from justtrades.desk import Arrival, KillState, NoSuchLane
+from justtrades.lane_view import ExitView
+from justtrades.lane_view import LaneView as DeskLane
 from justtrades.positions.model import (
     AccountId,
     BrokerAccountId,

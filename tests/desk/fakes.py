@@ -43,8 +43,9 @@ from justtrades.broker.port import (
     Sent,
     Synced,
 )
-from justtrades.desk import Arrival, Desk, LaneView
+from justtrades.desk import Arrival, Desk
 from justtrades.executor import Executor
+from justtrades.lane_view import LaneView
 from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import (
