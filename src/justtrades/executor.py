@@ -78,6 +78,7 @@ log = logging.getLogger(__name__)
 INBOX_LIMIT = 2_000
 """Reports waiting for one lane; past it they are dropped and a picture is asked for instead."""
 BATCH_LIMIT = 64
+EXIT_WAIT = timedelta(seconds=60)
 SILENCE = timedelta(milliseconds=10)
 """How long the inbox is quiet before hints are saved."""
 
@@ -373,7 +374,7 @@ class Executor:
             # What our own gate stopped is unsent like the rest: the lane ends it as expired, killed or halted.
             answer = CallNotSent(command.id, str(error), self._soon())
         except NotHandled as error:
-            again = self._database.now() + error.wait if error.wait is not None else None
+            again = self._again_at(request, error.wait)
             answer = CallNotSent(command.id, str(error), again, final=error.wait is None)
         except Unreachable as error:
             answer = AnswerLost(command.id, str(error), str(error) if error.named else None)
@@ -382,6 +383,12 @@ class Executor:
             answer = AnswerLost(command.id, f"unexpected {type(error).__name__}")
             self._broken = error
         self._inbox.put_nowait(answer)
+
+    def _again_at(self, request: Request, wait: timedelta | None) -> datetime | None:
+        """Entries rest as long as the broker asks; what reduces or protects is tried again within a minute."""
+        if wait is None:
+            return None
+        return self._database.now() + (min(wait, EXIT_WAIT) if request.exits else wait)
 
     def _break(self, error: Exception) -> None:
         self._broken = error

@@ -131,6 +131,8 @@ class World:
     wake: datetime | None = None
     refuses: str | None = None
     refuses_exits: bool = False
+    carries_flat: bool = False
+    """The position list wrongly shows flat, until the broker itself closed something."""
     entries_wait_until: datetime | None = None
     hides: bool = False
     """Orders do arrive at the broker, but later than anybody can see."""
@@ -253,7 +255,13 @@ class World:
 
     def picture(self) -> PictureTaken:
         orders = tuple(o.report() for o in self.orders.values())
-        return PictureTaken(self.now, orders, tuple(self.fills), self.net)
+        shown = (
+            0
+            if self.carries_flat
+            and not any(o.type is OrderType.MARKET and o.client_id is None for o in self.orders.values())
+            else self.net
+        )
+        return PictureTaken(self.now, orders, tuple(self.fills), shown)
 
     def show_hidden(self) -> None:
         """What was slow to arrive arrives now."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from justtrades.positions.commands import CancelOrder, Command, Liquidate, ModifyOrder, PlaceOrder
-from justtrades.positions.events import AnswerLost, Event, Restarted
+from justtrades.positions.events import AnswerLost, Event, LaneResumed, OrderFilled, OrderReported, Restarted
 from justtrades.positions.model import (
     Action,
     Noted,
@@ -393,3 +394,168 @@ def test_entries_rest_when_the_broker_asks_and_exits_go_on() -> None:
     close = world.alert(Verb.CLOSE)
     world.wait(5)
     assert (world.outcome(add).outcome, world.outcome(close).outcome) == (Outcome.SUPERSEDED, Outcome.FILLED)
+
+
+def lost_reports(world: World) -> None:
+    """What the broker told so far never arrives."""
+    world.queue[:] = [e for e in world.queue if not isinstance(e, OrderReported | OrderFilled)]
+
+
+def test_a_change_that_crosses_the_fill_is_settled_by_the_brokers_position() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    target = world.working()[0]
+
+    def fills_at_the_old_quantity(command: Command, event: Event) -> list[Event]:
+        if isinstance(command, ModifyOrder):
+            target.quantity = 1
+            world.fill(target, 1)
+            lost = [e for e in world.queue if isinstance(e, OrderReported) and e.order.broker_id == str(target.id)]
+            world.queue[:] = [e for e in world.queue if e not in lost]
+            world.queue.append(OrderReported(replace(target.report(), quantity=2, version=9)))
+        return [event]
+
+    world.answer = fills_at_the_old_quantity
+    world.alert(Verb.BUY)
+    world.wait(10)
+    (again,) = world.working()
+    assert (world.held, world.net, again.quantity) == (1, 1, 1)
+    close = world.alert(Verb.CLOSE)
+    world.wait(10)
+    assert (world.outcome(close).outcome, world.net) == (Outcome.FILLED, 0)
+
+
+def test_no_entry_leaves_while_a_targets_fill_is_still_on_its_way() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    world.move("105")
+    held_back = [e for e in world.queue if isinstance(e, OrderFilled)]
+    world.queue[:] = [e for e in world.queue if not isinstance(e, OrderFilled)]
+    other = world.alert(Verb.SELL, recorder="another")
+    while world.queue:
+        world.tell(world.queue.pop(0))
+    assert len(sent(world, Purpose.ENTRY)) == 1
+    world.queue += held_back
+    world.wait(5)
+    assert (world.outcome(other).outcome, world.net) == (Outcome.FILLED, -1)
+
+
+def test_a_close_outlasts_an_outage_of_cancels() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    world.reach = lambda c: not isinstance(c, CancelOrder | Liquidate)
+    close = world.alert(Verb.CLOSE)
+    world.wait(40)
+    assert world.net == 1
+    world.reach = lambda c: True
+    world.wait(20)
+    assert (world.outcome(close).outcome, world.net, world.working()) == (Outcome.FILLED, 0, [])
+
+
+def test_a_target_rejected_by_event_is_tried_again_ever_more_slowly() -> None:
+    world = started()
+
+    def rejected_later(command: Command, event: Event) -> list[Event]:
+        if isinstance(command, PlaceOrder) and command.purpose is Purpose.TARGET:
+            order = world.working()[-1]
+            order.status = Status.REJECTED
+            world.queue.append(OrderReported(order.report()))
+        return [event]
+
+    world.answer = rejected_later
+    world.alert(Verb.BUY)
+    world.wait(30)
+    assert 4 <= len(sent(world, Purpose.TARGET)) <= 9
+    close = world.alert(Verb.CLOSE)
+    world.wait(3)
+    assert (world.outcome(close).outcome, world.net) == (Outcome.FILLED, 0)
+
+
+def test_a_position_list_that_lags_ten_seconds_takes_no_exit_away() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    flat = replace(world.picture(), quantity=0)
+    for _ in range(9):
+        world.now += timedelta(seconds=1)
+        world.queue.append(replace(flat, began_at=world.now))
+        world.run()
+    assert (len(world.working()), world.lane.blocked) == (1, None)
+
+
+def test_a_close_under_a_flat_looking_broker_liquidates_and_never_flips() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    world.carries_flat = True
+    close = world.alert(Verb.CLOSE)
+    world.wait(30)
+    assert world.net == 0
+    assert world.outcome(close).outcome is Outcome.FILLED
+    assert not sent(world, Purpose.CLOSE)
+
+
+def test_a_lost_position_is_written_off_only_when_a_person_resumes() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    world.net, world.fills = 0, []
+    for order in world.orders.values():
+        order.status = Status.CANCELED
+    world.orders.clear()
+    for _ in range(30):
+        world.now += timedelta(seconds=1)
+        world.queue.append(world.picture())
+        world.run()
+    assert world.lane.blocked is not None
+    world.queue.append(LaneResumed(adopt=False))
+    world.wait(60)
+    lane = world.lane
+    assert world.held == 0
+    assert lane.trade is None
+    assert lane.blocked is None
+    assert world.trades()[-1].exit_reason == "unknown"
+
+
+def test_a_fill_of_somebody_elses_close_heard_before_ours_blocks_nothing() -> None:
+    world = started()
+    signal = world.alert(Verb.BUY)
+    world.tell(world.queue.pop(0))
+    world.by_hand(Action.SELL, 1)
+    ours: list[Event] = [e for e in world.queue if isinstance(e, OrderFilled) and e.fill.action is Action.BUY]
+    world.queue[:] = [e for e in world.queue if e not in ours] + ours
+    world.wait(5)
+    assert (world.outcome(signal).outcome, world.held, world.lane.blocked) == (Outcome.FILLED, 0, None)
+
+
+def test_a_target_taken_away_is_not_put_back_into_a_flatten_by_hand() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    world.cancel(world.working()[0])
+    world.run()
+    world.now += timedelta(milliseconds=300)
+    world.by_hand(Action.SELL, 1)
+    world.wait(5)
+    assert (world.net, world.working(), len(sent(world, Purpose.TARGET))) == (0, [], 1)
+
+
+def test_an_entry_ended_unfilled_waits_for_a_picture_before_its_outcome() -> None:
+    world = started()
+
+    def ended_before_its_fill(command: Command, event: Event) -> list[Event]:
+        if isinstance(command, PlaceOrder) and command.purpose is Purpose.ENTRY:
+            order = next(iter(world.orders.values()))
+            lost_reports(world)
+            order.status = Status.CANCELED
+            world.queue.append(OrderReported(replace(order.report(), claimed=0)))
+        return [event]
+
+    world.answer = ended_before_its_fill
+    signal = world.alert(Verb.BUY)
+    world.wait(5)
+    assert world.outcome(signal).outcome is Outcome.FILLED
+    assert len(world.working()) == 1

@@ -125,7 +125,11 @@ def filled(lane: Lane, order: Order) -> int:
 
 
 def claimed(order: Order) -> int:
-    """Contracts the broker says are filled, whether or not the fills are here."""
+    """Contracts the broker says are filled, whether or not the fills are here.
+
+    A filled order claims its quantity. When a change of it crossed the fill, that is not certain: a picture
+    whose position agrees settles it (`fold`).
+    """
     return max(order.claimed, order.quantity) if order.status is Status.FILLED else order.claimed
 
 

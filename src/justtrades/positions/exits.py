@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from justtrades.positions import book
-from justtrades.positions.limits import Limits
+from justtrades.positions.limits import Limits, cancel_again
 from justtrades.positions.model import (
     Action,
     ClientOrderId,
@@ -60,18 +60,9 @@ class Remove:
 Step = Place | Change | Remove
 
 
-def coverable(lane: Lane) -> int:
-    """What of ours an exit may cover: never more than the broker holds, when something foreign offsets it."""
-    standing = book.standing(lane)
-    if standing.held * standing.foreign >= 0:
-        return standing.held
-    total = standing.held + standing.foreign
-    return total if total * standing.held > 0 else 0
-
-
 def wanted(lane: Lane) -> tuple[Leg, ...]:
     """The legs that should rest now; none when flat, on the wrong side, or while the position is being closed."""
-    trade, quantity = lane.trade, abs(coverable(lane))
+    trade, quantity = lane.trade, abs(book.held(lane))
     average = book.average_price(lane)
     if trade is None or average is None or quantity == 0 or book.held(lane) * trade.side.sign < 0:
         return ()
@@ -147,7 +138,7 @@ def next_step(lane: Lane, now: datetime, limits: Limits) -> Step | None:
     surplus = _surplus(lane, legs, now, limits)
     if surplus is not None:
         return surplus
-    return next((step for leg in legs if (step := _leg_step(lane, leg, limits)) is not None), None)
+    return next((step for leg in legs if (step := _leg_step(lane, leg, now, limits)) is not None), None)
 
 
 def _surplus(lane: Lane, legs: tuple[Leg, ...], now: datetime, limits: Limits) -> Remove | None:
@@ -157,7 +148,7 @@ def _surplus(lane: Lane, legs: tuple[Leg, ...], now: datetime, limits: Limits) -
     for order in book.resting(lane):
         key = (order.leg, order.purpose)
         unwanted = prices.get(key) is None or key in seen
-        if unwanted and _removable(order, limits) and not _leaves_by_itself(lane, order, now, limits):
+        if unwanted and may_cancel(order, now, limits) and not _leaves_by_itself(lane, order, now, limits):
             return Remove(order)
         seen.add(key)
     return None
@@ -167,8 +158,13 @@ def _prices(leg: Leg) -> tuple[tuple[Purpose, Decimal | None], ...]:
     return ((Purpose.TARGET, leg.target), (Purpose.STOP, leg.stop))
 
 
-def _removable(order: Order, limits: Limits) -> bool:
-    return order.status.at_broker and order.broker_id is not None and order.cancel_asked < limits.cancels
+def may_cancel(order: Order, now: datetime, limits: Limits) -> bool:
+    """It lives at the broker, and a cancel sent before has had its time."""
+    if not order.status.at_broker or order.broker_id is None:
+        return False
+    if order.cancel_asked < 1 or order.changed_at is None:
+        return True
+    return now >= order.changed_at + cancel_again(limits, order.cancel_asked)
 
 
 def sibling_of(lane: Lane, order: Order) -> Order | None:
@@ -182,23 +178,23 @@ def _leaves_by_itself(lane: Lane, order: Order, now: datetime, limits: Limits) -
     return ended is not None and now < ended + limits.sibling_grace
 
 
-def _leg_step(lane: Lane, leg: Leg, limits: Limits) -> Step | None:
+def _leg_step(lane: Lane, leg: Leg, now: datetime, limits: Limits) -> Step | None:
     wants = [(purpose, price) for purpose, price in _prices(leg) if price is not None]
     have = {purpose: _resting(lane, leg.index, purpose) for purpose, _ in wants}
     if not any(have.values()):
-        return Place(leg)
+        return Place(leg) if lane.protect_again_at is None or now >= lane.protect_again_at else None
     if not all(have.values()):  # one half of a pair is gone: both are placed anew, never two that can both fill
         lone = next(orders[0] for orders in have.values() if orders)
-        return Remove(lone) if _removable(lone, limits) else None
-    return next((s for p, price in wants if (s := _mend(lane, leg, have[p][0], price, limits)) is not None), None)
+        return Remove(lone) if may_cancel(lone, now, limits) else None
+    return next((s for p, price in wants if (s := _mend(lane, leg, have[p][0], price, now, limits)) is not None), None)
 
 
-def _mend(lane: Lane, leg: Leg, order: Order, price: Decimal, limits: Limits) -> Step | None:
+def _mend(lane: Lane, leg: Leg, order: Order, price: Decimal, now: datetime, limits: Limits) -> Step | None:
     if _fits(lane, order, leg, price) or order.broker_id is None or not order.status.at_broker:
         return None
     replace_it = lane.trade is not None and lane.trade.terms.target_update is TargetUpdate.REPLACE
     if replace_it or order.modify_refused >= 2:
-        return Remove(order) if _removable(order, limits) else None
+        return Remove(order) if may_cancel(order, now, limits) else None
     return Change(order, leg.quantity + book.filled(lane, order), price)
 
 

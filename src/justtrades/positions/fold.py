@@ -52,14 +52,14 @@ from justtrades.positions.model import (
     Purpose,
     Status,
 )
-from justtrades.positions.settle import settle
+from justtrades.positions.settle import exit_denied, settle, write_off
 from justtrades.positions.values import replace
 
 NOT_FOUND = "not found at the broker"
 
 
 def apply(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:
-    return settle(_fold(lane, event, now, limits), now)
+    return settle(_fold(lane, event, now, limits), now, limits)
 
 
 def _fold(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:  # noqa: PLR0911 - one arm an event
@@ -93,7 +93,7 @@ def _fold(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:  # n
         case PictureWanted():
             return replace(lane, picture_wanted=True, read_again_at=None)
         case LaneResumed():
-            return replace(lane, blocked=None, halted=None, exits_refused=0, exits_lost=0, picture_wanted=True)
+            return _resumed(lane, now)
         case TimePassed():
             return lane
         case _:
@@ -124,7 +124,7 @@ def _answered(lane: Lane, answer: Answer, now: datetime, limits: Limits) -> Lane
         case CallNotSent():
             return _not_sent(lane, call, answer, now, limits)
         case AnswerLost():
-            return _lost(lane, call, answer, now)
+            return _lost(lane, call, answer, now, limits)
         case _:
             assert_never(answer)
 
@@ -173,7 +173,7 @@ def _refused(lane: Lane, call: Call, reason: str, text: str, now: datetime, limi
     order = orders[0]
     if call.kind is CallKind.MODIFY:
         lane = put(lane, replace(order, modify_refused=order.modify_refused + 1))
-    return replace(_wait(lane, now, limits), picture_wanted=True)
+    return replace(lane, picture_wanted=True)
 
 
 def _exit_refused(lane: Lane, order: Order, reason: str, text: str, now: datetime, limits: Limits) -> Lane:
@@ -185,16 +185,21 @@ def _exit_refused(lane: Lane, order: Order, reason: str, text: str, now: datetim
         case Purpose.CLOSE:
             lane = replace(lane, jobs=tuple(replace(j, exit_refusal=said) if j.exiting else j for j in lane.jobs))
         case Purpose.TARGET | Purpose.STOP:
-            lane = replace(lane, exits_refused=lane.exits_refused + 1)
-            alarm = f"the broker refused the {order.purpose} of an open position: {said}"
-            lane = tell(lane, Noted(lane.trade.signal_id if lane.trade else None, alarm, alarm=True))
+            return exit_denied(lane, order, said, now, limits)
         case _:
             assert_never(order.purpose)
     return _wait(lane, now, limits)
 
 
 def _wait(lane: Lane, now: datetime, limits: Limits) -> Lane:
-    return replace(lane, retries=lane.retries + 1, retry_at=now + backoff(limits, lane.retries))
+    waits = min(backoff(limits, lane.retries), limits.exit_backoff_most)
+    return replace(lane, retries=lane.retries + 1, retry_at=now + waits)
+
+
+def _try_not_counted(lane: Lane) -> Lane:
+    """A closing order that never reached the broker, or may not have, is no try that failed."""
+    jobs = (replace(j, exit_tries=max(j.exit_tries - 1, 0)) if j.exiting else j for j in lane.jobs)
+    return replace(lane, jobs=tuple(jobs))
 
 
 def _not_sent(lane: Lane, call: Call, answer: CallNotSent, now: datetime, limits: Limits) -> Lane:
@@ -207,15 +212,28 @@ def _not_sent(lane: Lane, call: Call, answer: CallNotSent, now: datetime, limits
             lane = put(lane, replace(order, unsent=True, reason=answer.why))
         else:
             lane = put(lane, _end(order, Status.ABSENT, now, answer.why))
+    if _closes(lane, call):
+        lane = _try_not_counted(lane)
     waited = _wait(lane, now, limits)
-    if answer.again_at is None:
-        return waited
-    if call.kind is CallKind.PLACE and lane.order(call.orders[0]).purpose is Purpose.ENTRY:
-        return replace(waited, retry_at=None, entries_again_at=answer.again_at)
-    return replace(waited, retry_at=answer.again_at)
+    again_at = answer.again_at or waited.retry_at
+    if call.kind is CallKind.PLACE:
+        purpose = lane.order(call.orders[0]).purpose
+        if purpose is Purpose.ENTRY:
+            return replace(lane, entries_again_at=again_at)
+        if purpose.rests:
+            return replace(waited, retry_at=None, protect_again_at=again_at)
+    return replace(waited, retry_at=again_at)
 
 
-def _lost(lane: Lane, call: Call, answer: AnswerLost, now: datetime) -> Lane:
+def _closes(lane: Lane, call: Call) -> bool:
+    if call.kind is CallKind.LIQUIDATE:
+        return True
+    return call.kind is CallKind.PLACE and lane.order(call.orders[0]).purpose is Purpose.CLOSE
+
+
+def _lost(lane: Lane, call: Call, answer: AnswerLost, now: datetime, limits: Limits) -> Lane:
+    if _closes(lane, call):
+        lane = _wait(_try_not_counted(lane), now, limits)
     if call.kind is CallKind.PLACE:
         for client_id in call.orders:
             order = lane.order(client_id)
@@ -234,6 +252,15 @@ def _lost(lane: Lane, call: Call, answer: AnswerLost, now: datetime) -> Lane:
     if call.kind is CallKind.LIQUIDATE:
         lane = put(lane, _end(lane.order(call.orders[0]), Status.ABSENT, now, answer.why))
     return replace(lane, stale_since=now, picture_wanted=True)
+
+
+def _resumed(lane: Lane, now: datetime) -> Lane:
+    """A person looked and lets the lane go on. When the broker is flat and our books are not, they follow it."""
+    standing = book.standing(lane)
+    lane = replace(lane, blocked=None, halted=None, exits_refused=0, exits_lost=0, protect_again_at=None)
+    if standing.held and standing.held + standing.foreign == 0 and lane.broker_quantity == 0:
+        lane = write_off(lane, now)
+    return replace(lane, retry_at=None, retries=0, picture_wanted=True)
 
 
 def _restarted(lane: Lane, now: datetime, limits: Limits) -> Lane:
@@ -363,8 +390,43 @@ def _picture(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -
         lane = replace(lane, stale_since=None)
     lane = _count_negatives(lane, picture.began_at, now, limits)
     lane = replace(lane, broker_quantity=picture.quantity, checked_at=picture.began_at)
+    lane = _settle_short(_not_listed(lane, picture, now, limits), picture, limits)
     changed = (before.fills, before.orders) != (lane.fills, lane.orders)
     return _compare(lane, picture, now, limits, restarted=changed)
+
+
+def _not_listed(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -> Lane:
+    """An order that should be alive and that picture after picture does not show has ended somehow."""
+    listed = {said.broker_id for said in picture.orders}
+    for order in lane.orders:
+        if not order.status.at_broker or order.broker_id is None:
+            continue
+        if order.broker_id in listed or picture.began_at < order.sent_at + limits.missing_after:
+            changed = replace(order, unlisted_since=None)
+        elif order.unlisted_since is None:
+            changed = replace(order, unlisted_since=picture.began_at)
+        elif picture.began_at - order.unlisted_since >= limits.settle:
+            changed = _end(order, Status.EXPIRED, now, "the broker does not list it any more")
+        else:
+            continue
+        if changed != order:
+            lane = put(lane, changed)
+    return lane
+
+
+def _settle_short(lane: Lane, picture: PictureTaken, limits: Limits) -> Lane:
+    """A change that crossed the fill may not have come into force: then the fills are the order's quantity.
+
+    Believed when the position of a later picture is exactly what the fills make.
+    """
+    if picture.quantity != _expected(lane) or book.standing(lane).waiting:
+        return lane
+    for order in lane.orders:
+        done, ended = book.filled(lane, order), order.ended_at
+        short = order.status is Status.FILLED and order.claimed <= done < order.quantity and done > 0
+        if short and ended is not None and picture.began_at >= ended + limits.missing_after:
+            lane = put(lane, replace(order, quantity=done))
+    return lane
 
 
 def _trusted(lane: Lane, said: BrokerOrder, began_at: datetime, limits: Limits) -> bool:

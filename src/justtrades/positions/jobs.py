@@ -12,7 +12,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from justtrades.positions import book
-from justtrades.positions.exits import coverable
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import (
     Job,
@@ -117,12 +116,14 @@ def _work(lane: Lane, job: Job, limits: Limits) -> JobDecision | None:
         return _entry_result(lane, job, lane.order(job.entry))
     if job.exiting:
         return _exit_result(lane, job, limits)
-    if job.exited or not _known(lane):
+    if job.exited or not known(lane):
         return None
+    if lane.trade is not None and book.held(lane) == 0:
+        return None  # the trade before is over but for what still rests: it goes first
     return _enter_rules(lane, job) if job.signal.verb.enters else _exit_rules(lane, job)
 
 
-def _known(lane: Lane) -> bool:
+def known(lane: Lane) -> bool:
     """What is held is known and nothing sent is about to change it."""
     seen = lane.synced or not lane.picture_wanted
     return seen and lane.call is None and book.quiet(lane) and not book.standing(lane).waiting
@@ -200,18 +201,19 @@ def looked_since(lane: Lane, at: datetime) -> bool:
 
 
 def _exit_result(lane: Lane, job: Job, limits: Limits) -> JobDecision | None:
-    if not book.quiet(lane) or book.standing(lane).waiting or lane.call is not None:
+    if lane.call is not None or book.in_doubt(lane):
         return None
-    if book.resting(lane):
+    if job.exit_tries >= limits.exit_tries:
+        return _exit_failed(lane, job, Outcome.NEEDS_ATTENTION, "closing orders were taken but did not fill")
+    if not book.quiet(lane) or book.standing(lane).waiting or book.resting(lane):
         return None
     if _reached(book.held(lane), job):
         return _exit_done(lane, job)
     if job.exit_refusal is not None and job.exit_tries >= limits.exit_refusals:
         return _exit_failed(lane, job, Outcome.REJECTED, job.exit_refusal)
-    if job.exit_tries >= limits.exit_tries:
-        return _exit_failed(lane, job, Outcome.NEEDS_ATTENTION, "closing orders were taken but did not fill")
-    if coverable(lane) == 0:
-        return _exit_failed(lane, job, Outcome.NEEDS_ATTENTION, "the broker does not hold what our books show")
+    if job.exit_tries and lane.broker_quantity == 0 and book.held(lane) + book.foreign_quantity(lane) == 0:
+        text = "the broker is flat, our books are not, and no fill tells why: resume the lane to follow the broker"
+        return _exit_failed(lane, job, Outcome.NEEDS_ATTENTION, text)
     return None
 
 
@@ -241,13 +243,21 @@ def _exit_done(lane: Lane, job: Job) -> JobDecision:
 
 
 def _entry_result(lane: Lane, job: Job, order: Order) -> Resolve | None:
-    if order.unsent or not book.settled(lane, order):
+    if order.unsent or not book.settled(lane, order) or not seen_ended(lane, order):
         return None
     done = max(book.filled(lane, order), book.claimed(order))
     outcome, reason = _entry_outcome(lane, job, order, done)
     if job.exited and outcome is not Outcome.FILLED:
         return Resolve(job.signal.id, Outcome.PARTIALLY_FILLED, f"closed, but not reversed: {reason}")
     return Resolve(job.signal.id, outcome, reason)
+
+
+def seen_ended(lane: Lane, order: Order) -> bool:
+    """False for an entry that ended unfilled and that no picture has shown since: a fill may only be late."""
+    unfilled = order.status in (Status.CANCELED, Status.EXPIRED) and not book.filled(lane, order)
+    if not unfilled or order.ended_at is None:
+        return True
+    return lane.checked_at is not None and lane.checked_at > order.ended_at
 
 
 def _entry_outcome(lane: Lane, job: Job, order: Order, done: int) -> tuple[Outcome, str]:

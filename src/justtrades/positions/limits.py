@@ -25,14 +25,22 @@ class Limits:
     reread: timedelta = timedelta(seconds=1)
     """Between two pictures of a lane whose books and broker differ, or that waits for something."""
     divergence_seen: int = 3
-    divergence_for: timedelta = timedelta(seconds=3)
+    divergence_for: timedelta = timedelta(seconds=11)
+    """A position list may lag ten seconds behind."""
     change_trusted_after: timedelta = timedelta(seconds=5)
     """A picture this much later than an accepted change shows what the broker made of it."""
     exit_tries: int = 8
     exit_refusals: int = 5
     cancels: int = 5
+    """After so many cancels without effect a close turns to liquidation; targets go on, ever more slowly."""
+    cancel_pace: timedelta = timedelta(seconds=2)
+    cancel_pace_most: timedelta = timedelta(seconds=10)
+    taken_away_grace: timedelta = timedelta(milliseconds=1500)
+    """After somebody else cancelled an exit: a whole flatten by hand may be under way."""
     backoff: timedelta = timedelta(milliseconds=250)
     backoff_most: timedelta = timedelta(seconds=60)
+    exit_backoff_most: timedelta = timedelta(seconds=10)
+    """Between two tries of a close that could not be sent or whose answer was lost."""
     absent_kept: timedelta = timedelta(days=1)
     """How long the id of an order that was not found is watched for."""
     late_fill: timedelta = timedelta(seconds=60)
@@ -43,6 +51,11 @@ class Limits:
 def backoff(limits: Limits, tries: int) -> timedelta:
     """Doubles with each try up to the most; the caller adds the jitter."""
     return min(limits.backoff * float(2 ** min(tries, 12)), limits.backoff_most)
+
+
+def cancel_again(limits: Limits, asked: int) -> timedelta:
+    """How long after the last cancel the next may be sent, while the order still lives."""
+    return min(limits.cancel_pace * float(2 ** min(max(asked - 1, 0), 10)), limits.cancel_pace_most)
 
 
 def look_due(limits: Limits, looks: int) -> timedelta:

@@ -123,6 +123,7 @@ def _begin_exit(lane: Lane, decision: BeginExit, now: datetime) -> Lane:
     job = _judged(lane, _job(lane, decision.signal_id), now)
     from_quantity = book.held(lane)
     lane = put_job(lane, replace(job, begun=True, exiting=True, exit_from=from_quantity, exit_to=decision.to))
+    lane = replace(lane, retry_at=None, retries=0)
     if lane.trade is not None and decision.to == 0:
         lane = replace(lane, trade=replace(lane.trade, exit_reason=decision.reason))
     return lane

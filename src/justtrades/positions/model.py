@@ -293,13 +293,15 @@ class Order:
     unsent: bool = False
     """An entry that never left and may be sent again under the same id."""
     cancel_asked: int = 0
-    """How often a cancel was sent: repeated only while the order lives, five times at most (doubt.md)."""
+    """How often a cancel was sent; -1 when somebody else ended the order and that was told."""
     modify_refused: int = 0
     named: bool = False
     """The answer left us in doubt but named a reason: not found means refused, not lost."""
     changed_at: datetime | None = None
     """When the broker last took a change of ours that no report has confirmed yet."""
     ended_at: datetime | None = None
+    unlisted_since: datetime | None = None
+    """Since when the broker's lists do not show this order although it should be alive."""
 
     @property
     def unbound(self) -> bool:
@@ -463,6 +465,8 @@ class Lane:
     """A cancel, modify or liquidate whose answer was lost: nothing is sent until a later picture."""
     retry_at: datetime | None = None
     retries: int = 0
+    protect_again_at: datetime | None = None
+    """A target or stop was refused or taken away: the next is placed no sooner. Closing does not wait for it."""
     entries_again_at: datetime | None = None
     """The broker asked entries to wait this long; exits go on."""
     read_again_at: datetime | None = None

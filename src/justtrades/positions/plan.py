@@ -95,9 +95,15 @@ def _urgent(lane: Lane) -> bool:
 def _sight_needed(lane: Lane, now: datetime, limits: Limits) -> bool:
     if _closing_blind(lane):
         return lane.divergence is None or _since_look(lane, now) >= limits.reread
-    if lane.divergence is not None:
+    if lane.divergence is not None or _ended_unseen(lane):
         return _since_look(lane, now) >= limits.reread
     return any(_overdue_news(o, lane, now, limits) for o in book.unsettled(lane))
+
+
+def _ended_unseen(lane: Lane) -> bool:
+    """An entry ended unfilled by events alone: a picture may yet show a fill that was only late."""
+    entries = [lane.order(job.entry) for job in lane.jobs if job.entry is not None]
+    return any(not jobs.seen_ended(lane, order) for order in entries)
 
 
 def _since_look(lane: Lane, now: datetime) -> timedelta:
@@ -112,7 +118,8 @@ def _overdue_news(order: Order, lane: Lane, now: datetime, limits: Limits) -> bo
     if order.purpose.rests and order.live and not cancelling:
         return False
     since = (order.changed_at if cancelling else None) or order.ended_at or order.sent_at
-    return now - since >= limits.missing_after and _since_look(lane, now) >= limits.missing_after
+    waited = now - since  # the longer it lasts, the more seldom it is asked about
+    return waited >= limits.missing_after and _since_look(lane, now) >= max(limits.missing_after, waited / 3)
 
 
 def _closing_blind(lane: Lane) -> bool:
@@ -176,16 +183,12 @@ def cancel(lane: Lane, order: Order) -> CancelOrder | None:
 def _stray(lane: Lane, now: datetime, limits: Limits) -> Order | None:
     """An entry or close at the broker that nobody wants any more."""
     for order in lane.orders:
-        if order.purpose.rests or not order.status.at_broker or order.cancel_asked >= limits.cancels:
-            continue
-        if order.broker_id is not None and _unwanted(lane, order, now, limits):
+        if not order.purpose.rests and exits.may_cancel(order, now, limits) and _unwanted(lane, order, now, limits):
             return order
     return None
 
 
 def _unwanted(lane: Lane, order: Order, now: datetime, limits: Limits) -> bool:
-    if order.cancel_asked and lane.checked_at is not None and now - lane.checked_at < limits.reread:
-        return False
     if now - order.sent_at >= limits.overdue_after:
         return True
     if order.purpose is not Purpose.ENTRY:
@@ -239,36 +242,45 @@ def _place_exit(lane: Lane, leg: exits.Leg, now: datetime) -> PlaceOrder | None:
 
 def _close(lane: Lane, job: Job | None, now: datetime, limits: Limits) -> Command | None:
     """Cancel what rests, look, then close: never more than is held, never on an old sight of the broker."""
+    to = job.exit_to if job is not None else 0
     for order in book.resting(lane):
-        if order.status.at_broker and order.cancel_asked < limits.cancels and not _just_asked(order, lane, now, limits):
+        if order.cancel_asked >= limits.cancels and _only_ours(lane, to):
+            return _liquidate(lane, job, now)  # cancels in vain: the broker cancels and closes in one
+        if exits.may_cancel(order, now, limits):
             return cancel(lane, order)
     if book.unsettled(lane) or not _seen_since_all_ended(lane, job):
         return None
-    held, to = book.held(lane), job.exit_to if job is not None else 0
-    less = exits.coverable(lane)
     if not agrees(lane):
         stubborn = lane.divergence is not None and lane.divergence.seen >= 2
-        whole = to == 0 and book.foreign_quantity(lane) == 0 and _at_most(lane.broker_quantity or 0, held)
-        return _liquidate(lane, job, now) if stubborn and whole else None
-    quantity = min(abs(held - to), abs(less)) if held * to >= 0 else abs(less)
-    if quantity < 1:
-        return None
-    if _lost_one(lane, job) and to == 0 and book.foreign_quantity(lane) == 0:
+        return _liquidate(lane, job, now) if stubborn and _only_ours(lane, to) else None
+    if _only_ours(lane, to) and (_lost_one(lane, job) or offset_by_foreign(lane)):
         return _liquidate(lane, job, now)
+    return _close_at_market(lane, job, to, now)
+
+
+def _close_at_market(lane: Lane, job: Job | None, to: int, now: datetime) -> PlaceOrder | None:
+    held = book.held(lane)
+    quantity = abs(held - to) if held * to >= 0 else abs(held)
+    if quantity < 1 or offset_by_foreign(lane):
+        return None
     order = _closing_order(lane, job, Action.of(-held), quantity, now)
     return PlaceOrder(order.id, order)
 
 
-def _just_asked(order: Order, lane: Lane, now: datetime, limits: Limits) -> bool:
-    """A cancel was taken and its effect is on the way; asked again only after another look."""
-    if order.cancel_asked < 1 or order.changed_at is None:
-        return False
-    return now < order.changed_at + limits.missing_after
+def _only_ours(lane: Lane, to: int) -> bool:
+    """All of it shall go, and whatever the broker holds is ours: liquidation cannot touch anybody else's."""
+    held, foreign = book.held(lane), book.foreign_quantity(lane)
+    return to == 0 and held * foreign <= 0 and _at_most(lane.broker_quantity or 0, held)
 
 
 def _at_most(quantity: int, held: int) -> bool:
     """The broker holds nothing beyond ours, and on our side."""
     return quantity * held >= 0 and abs(quantity) <= abs(held)
+
+
+def offset_by_foreign(lane: Lane) -> bool:
+    """The broker holds less than our books: only its own position may be closed, never ours by count."""
+    return book.held(lane) * book.foreign_quantity(lane) < 0
 
 
 def _lost_one(lane: Lane, job: Job | None) -> bool:
@@ -301,6 +313,10 @@ def _enter(lane: Lane, job: Job, now: datetime) -> PlaceOrder | None:
     signal = job.signal
     if not signal.verb.enters or signal.terms is None or not lane.synced or lane.divergence is not None:
         return None
+    if not jobs.known(lane):
+        return None  # no rule has been asked yet: what is held is about to change
+    if book.held(lane) == 0 and (lane.trade is not None or book.resting(lane)):
+        return None  # flat, but the trade before is not over: its exits may still rest
     if lane.entries_again_at is not None and now < lane.entries_again_at:
         return None
     if job.entry is not None:
@@ -335,7 +351,9 @@ def wake_at(lane: Lane, now: datetime, limits: Limits) -> datetime | None:
 def _moments(lane: Lane, limits: Limits) -> list[datetime]:
     found = [j.signal.expires_at for j in lane.jobs if jobs.sendable(lane, j)]
     found += [due for o in lane.orders if (due := look_at(o, limits)) is not None]
-    found += [m for m in (lane.retry_at, lane.read_again_at, lane.entries_again_at) if m is not None]
+    found += [
+        m for m in (lane.retry_at, lane.read_again_at, lane.entries_again_at, lane.protect_again_at) if m is not None
+    ]
     for order in lane.orders:
         since = order.changed_at or order.ended_at or order.sent_at
         found += [since + limits.missing_after, since + limits.sibling_grace, since + limits.overdue_after]

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from justtrades.positions import book
 from justtrades.positions.changes import put, tell
-from justtrades.positions.limits import Limits
+from justtrades.positions.limits import Limits, backoff
 from justtrades.positions.model import (
     Lane,
     LetGo,
@@ -25,11 +25,11 @@ from justtrades.positions.model import (
 from justtrades.positions.values import replace
 
 
-def settle(lane: Lane, now: datetime) -> Lane:
+def settle(lane: Lane, now: datetime, limits: Limits) -> Lane:
     lane = _filled_whole(lane, now)
     standing = book.standing(lane)
     lane = _blocked_by_hand(lane, standing)
-    lane = _lost_exits(lane)
+    lane = _lost_exits(lane, now, limits)
     if standing.held and lane.trade is None:
         lane = _open_trade(lane, standing, now)
     if lane.trade is not None:
@@ -46,23 +46,56 @@ def _filled_whole(lane: Lane, now: datetime) -> Lane:
 
 
 def _blocked_by_hand(lane: Lane, standing: book.Standing) -> Lane:
-    if standing.foreign == 0 or lane.blocked is not None:
+    if standing.foreign == 0:
+        return replace(lane, blocked=None) if lane.blocked is not None else lane
+    if lane.blocked is not None or standing.waiting or not book.quiet(lane):
         return lane
     text = f"a position of {standing.foreign:+d} on {lane.contract.name} is not ours: it is left alone"
     signal_id = lane.trade.signal_id if lane.trade else None
     return tell(replace(lane, blocked=text), Noted(signal_id, text, alarm=True))
 
 
-def _lost_exits(lane: Lane) -> Lane:
-    """Counts exits somebody else cancelled; each order is counted once, by remembering it as asked for."""
-    lost = [o for o in lane.orders if o.purpose.rests and o.status is Status.CANCELED and o.cancel_asked == 0]
-    for order in lost:
-        lane = put(lane, replace(order, cancel_asked=-1))
-        if not _ended_by_sibling(lane, order):
-            lane = replace(lane, exits_lost=lane.exits_lost + 1)
-            text = f"the {order.purpose} {order.broker_id} was cancelled, not by us"
-            lane = tell(lane, Noted(lane.trade.signal_id if lane.trade else None, text, alarm=True))
+def _lost_exits(lane: Lane, now: datetime, limits: Limits) -> Lane:
+    """Exits that ended without us: each is told once and marked, and the next one waits a little."""
+    for order in lane.orders:
+        if not order.purpose.rests or order.cancel_asked != 0 or order.broker_id is None:
+            continue
+        if order.status is Status.CANCELED:
+            lane = _taken_away(put(lane, replace(order, cancel_asked=-1)), order, now, limits)
+        elif order.status in (Status.REJECTED, Status.EXPIRED):
+            said = ": ".join(part for part in (order.reason, order.text) if part) or order.status.name.lower()
+            lane = exit_denied(put(lane, replace(order, cancel_asked=-1)), order, said, now, limits)
     return lane
+
+
+def _taken_away(lane: Lane, order: Order, now: datetime, limits: Limits) -> Lane:
+    """Cancelled by somebody else: perhaps the first half of a flatten by hand, so the broker is looked at first."""
+    if _ended_by_sibling(lane, order):
+        return lane
+    text = f"the {order.purpose} {order.broker_id} was cancelled, not by us"
+    lane = replace(lane, exits_lost=lane.exits_lost + 1, picture_wanted=True)
+    lane = replace(lane, protect_again_at=now + limits.taken_away_grace)
+    return tell(lane, Noted(lane.trade.signal_id if lane.trade else None, text, alarm=True))
+
+
+def exit_denied(lane: Lane, order: Order, said: str, now: datetime, limits: Limits) -> Lane:
+    """The broker refused or ended a target or stop: told, and tried again with growing waits."""
+    if book.held(lane) == 0:
+        return lane
+    again_at = now + backoff(limits, lane.exits_refused)
+    lane = replace(lane, exits_refused=lane.exits_refused + 1, protect_again_at=again_at)
+    text = f"the broker refused the {order.purpose} of an open position: {said}"
+    return tell(lane, Noted(lane.trade.signal_id if lane.trade else None, text, alarm=True))
+
+
+def write_off(lane: Lane, now: datetime) -> Lane:
+    """The broker does not hold what our books show and no fill tells why: a person said to follow the broker."""
+    standing, ended = book.standing(lane), tuple(o for o in lane.orders if o.status.ended)
+    if lane.trade is not None:
+        lane = tell(lane, replace(_closed(lane, lane.trade, standing, now), exit_reason="unknown", closed_at=now))
+    lane = tell(lane, LetGo(ended, lane.fills, lane.trade.id if lane.trade else None))
+    live = tuple(o for o in lane.orders if not o.status.ended)
+    return replace(lane, trade=None, fills=(), orders=live, foreign=0, divergence=None)
 
 
 def _ended_by_sibling(lane: Lane, order: Order) -> bool:
@@ -79,7 +112,7 @@ def _open_trade(lane: Lane, standing: book.Standing, now: datetime) -> Lane:
         return lane
     side = Side.LONG if standing.held > 0 else Side.SHORT
     trade = Trade(TradeId(opener.id), opener.signal_id, opener.recorder_id, side, opener.terms, now)
-    return replace(lane, trade=trade, exits_refused=0, exits_lost=0)
+    return replace(lane, trade=trade, exits_refused=0, exits_lost=0, protect_again_at=None)
 
 
 def _follow_terms(lane: Lane) -> Lane:
@@ -162,4 +195,4 @@ def _last_price(lane: Lane, purpose: Purpose) -> book.Price:
     return next((o.price for o in reversed(lane.orders) if o.purpose is purpose), None)
 
 
-__all__ = ["go_flat", "is_flat", "settle", "still_of_use"]
+__all__ = ["exit_denied", "go_flat", "is_flat", "settle", "still_of_use", "write_off"]

@@ -98,7 +98,7 @@ def test_what_was_filled_is_the_most_anybody_claims() -> None:
     by_status = wire.joined(replace(parts("Filled"), versions=[version(N, orderQty=5)]))
     assert by_report is not None
     assert by_status is not None
-    assert (by_report.claimed, by_status.claimed) == (2, 5)
+    assert (by_report.claimed, by_status.claimed) == (2, 0), "a version is what was asked, not what was filled"
 
 
 def test_a_busted_fill_is_not_claimed() -> None:

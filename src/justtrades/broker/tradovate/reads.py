@@ -202,12 +202,22 @@ class Reads:
         covered: frozenset[BrokerAccountId],
     ) -> list[int]:
         """Ids of the rows, merged; raises when the list is older than what we knew before it."""
+        listed, stale = self._merged(rows, recent, covered)
+        if stale:
+            raise Unreachable("stale", "the list lacks an order that we heard of")
+        return listed
+
+    def _merged(
+        self,
+        rows: Sequence[Row],
+        recent: Mapping[int, BrokerAccountId],
+        covered: frozenset[BrokerAccountId],
+    ) -> tuple[list[int], frozenset[BrokerAccountId]]:
+        """Ids of the rows, merged, and the accounts for which the list is older than what we knew before it."""
         self._learn("order", rows)
         listed = [order_id for row in rows if (order_id := wire.number(row, "id"))]
-        expected = {order_id for order_id, account in recent.items() if account in covered}
-        if missing := expected - set(listed):
-            raise Unreachable("stale", f"the list lacks order {min(missing)}, which we heard of")
-        return listed
+        missing = [account for order_id, account in recent.items() if order_id not in set(listed)]
+        return listed, frozenset(missing) & covered
 
     # ── the picture ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -223,7 +233,10 @@ class Reads:
             self._rest.rows("/position/list", urgent=urgent),
         )
         covered = self._covered(accounts)
-        listed = self._listed(orders, recent, covered)
+        listed, stale = self._merged(orders, recent, covered)
+        covered -= stale
+        if stale and not covered:
+            raise Unreachable("stale", "the list of orders lacks one that we heard of")
         self._learn("fill", fills)
         await self._details(listed, urgent=urgent)
         await self._names([*orders, *positions], urgent=urgent)

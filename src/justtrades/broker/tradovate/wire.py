@@ -180,7 +180,7 @@ def joined(parts: Parts) -> BrokerOrder | None:
         quantity=quantity,
         order_type=kind,
         price=_price(version, kind),
-        claimed=max(_claimed(parts), quantity or 0 if now is Status.FILLED else 0),
+        claimed=_claimed(parts),
         reason=reason,
         text=text,
         at=moment(parts.order, "timestamp"),
