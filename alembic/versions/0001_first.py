@@ -77,6 +77,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_connections"),
     )
     op.create_table(
+        "fill_fees",
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("broker_fill_id", sa.Text(), nullable=False),
+        sa.Column("amount", AMOUNT, nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "broker_fill_id", name="pk_fill_fees"),
+    )
+    op.create_table(
         "fills",
         sa.Column("number", NUMBER, nullable=False),
         sa.Column("broker_fill_id", sa.Text(), nullable=False),
@@ -352,6 +359,7 @@ def downgrade() -> None:
     op.drop_table("lanes")
     op.drop_table("journal")
     op.drop_table("fills")
+    op.drop_table("fill_fees")
     op.drop_table("connections")
     op.drop_table("audit")
     op.drop_table("admin_keys")

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 
 from sqlalchemy import Connection
 
@@ -28,6 +29,7 @@ from justtrades.broker.port import (
     BustReport,
     ConnectionState,
     ContractRecord,
+    FeeReport,
     FillReport,
     Health,
     LanePicture,
@@ -62,6 +64,7 @@ from justtrades.positions.model import (
     ConnectionId,
     Contract,
     ContractName,
+    FillId,
     Lane,
     News,
     Noted,
@@ -72,7 +75,7 @@ from justtrades.positions.model import (
     Verb,
 )
 from justtrades.positions.recorder import Blocked, Reading, Recorder, Route, signal_for
-from justtrades.store import books
+from justtrades.store import books, fees
 from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.lanes import known_ids
@@ -83,6 +86,7 @@ log = logging.getLogger(__name__)
 JOBS_LIMIT = 100
 """Entries one lane keeps waiting; more are blocked, with that reason. Well below what one step of the core may
 decide, so that a close or the kill switch can set all of them aside at once."""
+FEES_AT_ONCE = 200
 DOUBT_SHOWN = timedelta(seconds=15)
 KNOWN_FOR = timedelta(days=3)
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -134,6 +138,8 @@ class Desk:
     _by_broker: dict[tuple[ConnectionId, BrokerAccountId, ContractName], Executor] = field(default_factory=dict)
     _queues: dict[LaneKey, asyncio.Queue[tuple[Arrival, Route]]] = field(default_factory=dict)
     _unprotected: dict[LaneKey, tuple[str, float]] = field(default_factory=dict)
+    _fees: dict[tuple[AccountId, FillId], Decimal] = field(default_factory=dict)
+    """Told, and not yet known to be saved."""
     _synced_once: set[ConnectionId] = field(default_factory=set)
     _tasks: asyncio.TaskGroup | None = None
     _running: dict[ConnectionId, asyncio.Task[None]] = field(default_factory=dict)
@@ -265,6 +271,24 @@ class Desk:
         executor = self._by_broker.get((login.connection_id, report.account, report.contract))
         if executor is not None:
             executor.tell(_event_of(report))
+
+    def fee_told(self, login: Login, report: FeeReport) -> None:
+        """Saved beside the lanes, which decide nothing by it. What a crash loses the next sync tells again."""
+        executor = self._by_broker.get((login.connection_id, report.account, report.contract))
+        if executor is None:
+            return
+        if not self._fees:
+            self._spawn(self._save_fees(), "fees")
+        self._fees[executor.lane.account_id, report.fill_id] = report.amount
+
+    async def _save_fees(self) -> None:
+        """A few hundred in a write and one write at a time: a whole session's fees after a sync crowd out nobody."""
+        while self._fees:
+            told = dict(islice(self._fees.items(), FEES_AT_ONCE))
+            await self._keep(partial(fees.keep, told=told))
+            for fill, amount in told.items():
+                if self._fees[fill] == amount:
+                    del self._fees[fill]
 
     def contracts_in_use(self, login: Login) -> frozenset[ContractName]:
         return frozenset(name for _, name, _ in self._lanes_of(login.connection_id))
@@ -434,12 +458,13 @@ class Desk:
         self._spawn(self._keep(work), f"end of {signal_id}")
 
     async def _keep(self, work: Callable[[Connection], None]) -> None:
-        """Until the database takes it: a signal without an end would look unfinished till the next start."""
+        """Until the database takes it: a signal without an end would look unfinished till the next start, and a
+        fee be missing."""
         while True:
             try:
                 return await self.database.write(work)
             except NotDurable as error:
-                log.error("an outcome cannot be saved yet: %s", error)
+                log.error("an outcome or a fee cannot be saved yet: %s", error)
                 await asyncio.sleep(1 + self.rng.random())
 
     def _again(self, waiting: books.Waiting, taken: frozenset[tuple[AccountId, SignalId]]) -> None:

@@ -22,6 +22,7 @@ from justtrades.broker.port import (
     BrokerError,
     BustReport,
     ContractRecord,
+    FeeReport,
     FillReport,
     Gate,
     LanePicture,
@@ -58,6 +59,8 @@ class Listener(Protocol):
     def stream_lost(self, login: Login) -> None: ...
 
     def reported(self, login: Login, report: LaneReport) -> None: ...
+
+    def fee_told(self, login: Login, report: FeeReport) -> None: ...
 
     def contracts_in_use(self, login: Login) -> frozenset[ContractName]: ...
 
@@ -107,6 +110,8 @@ class Login:
                     self.listener.stream_lost(self)
                 case AccountReport(account):
                     self.listener.account_changed(self, account)
+                case FeeReport():
+                    self.listener.fee_told(self, report)
                 case _:
                     self.moved.add((report.account, report.contract))
                     self.listener.reported(self, report)

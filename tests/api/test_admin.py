@@ -122,13 +122,25 @@ async def test_a_recorder_made_over_http_takes_alerts_at_once(world: World) -> N
 async def test_what_was_given_is_what_is_shown_and_the_token_never_again(world: World) -> None:
     made = (await world.send("POST", "/recorders", RULES)).json()
     shown = (await world.get(f"/recorders/{made['id']}")).json()
-    expected = {**RULES, "targets": [{"distance": "20", "unit": "ticks", "percent": "100"}]}
-    expected["routes"] = [{"account_id": ACCOUNT, "multiplier": "1", "enabled": True}]
-    assert {name: shown[name] for name in RULES} == expected
+    assert {name: shown[name] for name in RULES} == RULES
+    assert {type(shown["targets"][0]["percent"]), type(shown["routes"][0]["multiplier"])} == {int}
     assert "token" not in shown
     listed = (await world.get("/recorders")).json()
     assert [one["id"] for one in listed["items"]] == [made["id"], "r1"] or listed["items"][0]["id"] == "r1"
     assert made["token"] not in json.dumps(listed)
+
+
+async def test_shares_may_come_as_text_and_leave_as_exact_numbers(world: World) -> None:
+    thirds = [{"distance": "20", "percent": "33.33"}, {"distance": "30", "percent": 33.33}]
+    targets = [*thirds, {"distance": "40", "percent": "33.340"}]
+    routes = [{"account_id": ACCOUNT, "multiplier": "0.5"}]
+    made = await world.send("POST", "/recorders", {**RULES, "targets": targets, "routes": routes})
+    assert made.status_code == 201
+    shown = json.loads(made.text, parse_float=str)
+    assert [target["percent"] for target in shown["targets"]] == ["33.33", "33.33", "33.34"]
+    assert shown["routes"][0]["multiplier"] == "0.5"
+    back = await world.send("PATCH", f"/recorders/{shown['id']}", {"targets": made.json()["targets"]})
+    assert back.json()["targets"] == made.json()["targets"]
 
 
 async def test_a_change_is_in_force_for_the_next_alert_and_leaves_the_rest(world: World) -> None:
@@ -235,8 +247,42 @@ async def test_a_connections_secrets_go_in_and_never_come_out(world: World) -> N
 
 
 async def test_a_paper_connection_needs_only_a_name(world: World) -> None:
+    await world.send("DELETE", f"/connections/{PAPER}")
     made = await world.send("POST", "/connections", {"name": "second", "environment": "paper"})
     assert (made.status_code, made.json()["state"]) == (201, "offline")
+
+
+async def test_there_is_one_paper_connection_at_a_time(world: World) -> None:
+    again = await world.send("POST", "/connections", {"name": "second", "environment": "paper"})
+    assert (again.status_code, again.headers["content-type"]) == (409, "application/problem+json")
+    assert "paper" in again.json()["detail"]
+    await world.send("DELETE", f"/connections/{PAPER}")
+    await world.send("POST", "/connections", {"name": "second", "environment": "paper"})
+    back = await world.send("PATCH", f"/connections/{PAPER}", {"enabled": True})
+    assert back.status_code == 409
+    assert (await world.send("PATCH", f"/connections/{PAPER}", {"name": "old one"})).status_code == 200
+
+
+async def test_a_login_is_used_by_one_connection_at_a_time(world: World) -> None:
+    first = (await world.send("POST", "/connections", DEMO)).json()["id"]
+    changes = world.desk.changes
+    assert (await world.send("POST", "/connections", {**DEMO, "name": "again"})).status_code == 409
+    other = (await world.send("POST", "/connections", {**DEMO, "username": "another"})).json()["id"]
+    assert (await world.send("PATCH", f"/connections/{other}", {"username": "trader"})).status_code == 409
+    assert (await world.send("PATCH", f"/connections/{first}", {"username": "trader", "sec": "x"})).status_code == 200
+    await world.send("DELETE", f"/connections/{first}")
+    assert (await world.send("PATCH", f"/connections/{other}", {"username": "trader"})).status_code == 200
+    back = await world.send("PATCH", f"/connections/{first}", {"enabled": True})
+    assert back.status_code == 409
+    assert "\n" not in back.json()["detail"]
+    assert world.desk.changes == changes + 4
+
+
+async def test_the_same_name_at_demo_and_live_is_two_logins() -> None:
+    async with make_world(live_trading=True) as world:
+        for environment in ("demo", "live"):
+            made = await world.send("POST", "/connections", {**DEMO, "environment": environment})
+            assert made.status_code == 201
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,15 @@ async def test_there_is_one_ready_example_per_alert_shape(world: World) -> None:
     assert dialects == {dialect.name for dialect in alerts.DIALECTS}
 
 
+async def test_the_page_opens_with_an_alert_that_is_taken_as_it_stands(world: World) -> None:
+    """Swagger UI first shows the schema's own sample, and knows it again as the first of the examples."""
+    document = (await world.http.get("/openapi.json")).json()
+    content = document["paths"]["/webhook/{token}"]["post"]["requestBody"]["content"]["application/json"]
+    first = next(iter(content["examples"].values()))
+    assert content["schema"]["example"] == first["value"]
+    assert (await world.alert(content["schema"]["example"])).status_code == 202
+
+
 async def test_the_demo_token_is_filled_in_when_there_is_one(world: World) -> None:
     app = create_app(replace(world.parts, demo_token="a-demo-token"))
     transport = httpx.ASGITransport(app)

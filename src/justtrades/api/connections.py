@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
+from sqlalchemy import Connection
 
 from justtrades.api.audited import AuditedRoute
 from justtrades.api.lists import USUAL, Cursor, Filter, Id, Limit, cut
@@ -40,9 +41,11 @@ async def add_connection(parts: PartsOf, body: ConnectionIn) -> ConnectionOut:
     """A login at a broker. `paper` needs only a name and the environment."""
     _check(parts, body)
     at = parts.clock()
-    row = await parts.database.write(
-        lambda c: connections.add(
-            c,
+
+    def work(connection: Connection) -> ConnectionRow:
+        _check_only(connection, body.environment, body.username)
+        return connections.add(
+            connection,
             parts.box,
             name=body.name,
             environment=body.environment,
@@ -51,7 +54,8 @@ async def add_connection(parts: PartsOf, body: ConnectionIn) -> ConnectionOut:
             secrets=_secrets(body),
             at=at,
         )
-    )
+
+    row = await parts.database.write(work)
     await parts.desk.connections_changed()
     return _shown(parts, row)
 
@@ -72,7 +76,7 @@ async def edit_connection(parts: PartsOf, connection_id: Id, body: ConnectionPat
         _check_live(parts, before.environment)
     if body.enabled is False and before.enabled:
         _check_flat(parts, await _account_ids(parts, before.id))
-    await _edit(parts, before.id, body)
+    await _edit(parts, before, body)
     return _shown(parts, await _get(parts, connection_id))
 
 
@@ -81,7 +85,7 @@ async def disable_connection(parts: PartsOf, connection_id: Id) -> ConnectionOut
     """Stops using the login; refused while it holds a position."""
     row = await _get(parts, connection_id)
     _check_flat(parts, await _account_ids(parts, row.id))
-    await _edit(parts, row.id, ConnectionPatch(enabled=False))
+    await _edit(parts, row, ConnectionPatch(enabled=False))
     return _shown(parts, await _get(parts, connection_id))
 
 
@@ -132,6 +136,19 @@ def _check_flat(parts: Parts, account_ids: frozenset[str]) -> None:
         raise Problem(409, "the connection holds a position or has an order in doubt: close it first")
 
 
+def _check_only(
+    connection: Connection, environment: str, username: str | None, itself: ConnectionId | None = None
+) -> None:
+    """One login shows an account once: over two, each would take the other's orders for those of a stranger."""
+    for other in connections.every(connection):
+        if other.id == itself or not other.enabled or other.environment != environment:
+            continue
+        if environment == "paper":
+            raise Problem(409, f"there is a paper connection already, {other.id}: one shows all of its accounts")
+        if other.username == username:
+            raise Problem(409, f"the connection {other.id} uses this {environment} login already")
+
+
 # ── leaves ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -147,12 +164,16 @@ async def _account_ids(parts: Parts, connection_id: ConnectionId) -> frozenset[s
     return frozenset(row.id for row in rows)
 
 
-async def _edit(parts: Parts, connection_id: ConnectionId, body: ConnectionPatch) -> None:
+async def _edit(parts: Parts, row: ConnectionRow, body: ConnectionPatch) -> None:
     changes = body.model_dump(exclude_none=True, include={"name", "username", "enabled"})
     secrets, at = _secrets(body), parts.clock()
-    await parts.database.write(
-        lambda c: connections.edit(c, parts.box, connection_id, at=at, secrets=secrets, **changes)
-    )
+
+    def work(connection: Connection) -> None:
+        if changes.get("enabled", row.enabled):
+            _check_only(connection, row.environment, changes.get("username", row.username), row.id)
+        connections.edit(connection, parts.box, row.id, at=at, secrets=secrets, **changes)
+
+    await parts.database.write(work)
     await parts.desk.connections_changed()
 
 

@@ -125,6 +125,7 @@ class FillOut(Given):
     action: str
     quantity: int
     price: DecimalText
+    fee: DecimalText | None = None
     filled_at: Moment
     busted: bool = False
 

@@ -38,11 +38,22 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
+def _number(value: Decimal) -> int | float:
+    """A share as a JSON number. It has few digits, and a double's shortest text is what it was made from."""
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
 DecimalText = Annotated[
     Decimal,
     BeforeValidator(_no_bool),
     PlainSerializer(plain, return_type=str),
     WithJsonSchema({"type": "string", "format": "decimal", "example": "24500.25"}),
+]
+ShareNumber = Annotated[
+    Decimal,
+    BeforeValidator(_no_bool),
+    PlainSerializer(_number, return_type=int | float),
+    WithJsonSchema({"type": "number", "example": 100}),
 ]
 Moment = Annotated[
     datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
@@ -160,7 +171,7 @@ class TargetBody(Taken):
     model_config = ConfigDict(from_attributes=True)
     distance: Above
     unit: Unit = Unit.TICKS
-    percent: Annotated[DecimalText, Field(gt=0, le=100)] = Decimal(100)
+    percent: Annotated[ShareNumber, Field(gt=0, le=100, max_digits=12)] = Decimal(100)
 
 
 class StopBody(Taken):
@@ -170,7 +181,7 @@ class StopBody(Taken):
 
 class RouteBody(Taken):
     account_id: Name
-    multiplier: Annotated[DecimalText, Field(gt=0, le=1000, max_digits=12)] = Decimal(1)
+    multiplier: Annotated[ShareNumber, Field(gt=0, le=1000, max_digits=12)] = Decimal(1)
     enabled: bool = True
 
 

@@ -174,6 +174,16 @@ class BustReport:
 
 
 @dataclass(frozen=True, slots=True)
+class FeeReport:
+    """What a fill cost: USD, every kind of fee together. Said again when the broker changes it."""
+
+    account: BrokerAccountId
+    contract: ContractName
+    fill_id: FillId
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class PositionReport:
     account: BrokerAccountId
     contract: ContractName
@@ -198,7 +208,7 @@ class Lost:
     why: str
 
 
-Report = OrderReport | FillReport | BustReport | PositionReport | AccountReport | Synced | Lost
+Report = OrderReport | FillReport | BustReport | FeeReport | PositionReport | AccountReport | Synced | Lost
 
 
 # ── audit ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -142,6 +142,7 @@ def _placing(lane: Lane, command: PlaceOrder, now: datetime) -> Lane:
         lane = replace(lane, serial=lane.serial + len(ids))
     if order.purpose is Purpose.ENTRY:
         job = _judged(before, _job(lane, order.signal_id or ""), now)
+        lane = replace(lane, exits_lost=0)  # a new entry wants its exit, whatever somebody took away before
         return put_job(lane, replace(job, begun=True, entry=order.id))
     return _count_exit(lane) if order.purpose is Purpose.CLOSE else lane
 

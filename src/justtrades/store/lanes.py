@@ -30,7 +30,7 @@ from justtrades.positions.model import (
     TradeClosed,
     TradeId,
 )
-from justtrades.store import audit, codec, outcomes, rows
+from justtrades.store import audit, codec, fees, outcomes, rows
 from justtrades.store.dialects import Insert, Upsert, insert_or_ignore, insert_or_update
 from justtrades.store.outcomes import Finished
 from justtrades.store.rows import Row
@@ -89,7 +89,7 @@ def _update_lane(insert: Insert) -> Insert:
 
 
 def _update_trade(insert: Insert) -> Insert:
-    """`ticker` stands once written, and so do `fees`."""
+    """`ticker` stands once written; `fees` are summed up apart (see `fees`)."""
     kept = {"id", "number", "ticker", "fees"}
     values = {c.name: insert.excluded[c.name] for c in recorded_trades.columns if c.name not in kept}
     return _with_ticker(insert).on_conflict_do_update(index_elements=["id"], set_=values)
@@ -208,12 +208,14 @@ def _save_difference(connection: Connection, before: Lane, after: Lane, whole: L
     values = rows.lane_row(after, codec.lane_text(after), at, max(seconds, 0.0))
     connection.execute(_write_lane.on(connection), values)
     _save_jobs(connection, before, after)
+    moved = {told.trade.id for told in after.news if isinstance(told, TradeClosed)}
     if before.orders is not whole.orders or before.fills is not whole.fills:
         trade_of = _TradeOf(after)
-        _save_fills(connection, before, whole, trade_of)
+        moved |= _save_fills(connection, before, whole, trade_of)
         _save_orders(connection, before, whole, trade_of, at)
-    _save_busts(connection, before, after)
+    moved |= _save_busts(connection, before, after)
     _save_trades(connection, before, after, at)
+    fees.sum_up(connection, moved)
 
 
 def _with_what_left(after: Lane) -> Lane:
@@ -274,8 +276,8 @@ def _fills_changed(before: Lane, after: Lane) -> set[BrokerOrderId]:
     return gained | lost | found
 
 
-def _save_fills(connection: Connection, before: Lane, after: Lane, trade_of: _TradeOf) -> None:
-    """New fills, and old ones whose order has become known as ours since."""
+def _save_fills(connection: Connection, before: Lane, after: Lane, trade_of: _TradeOf) -> set[TradeId]:
+    """New fills, and old ones whose order has become known as ours since; returns the trades they belong to."""
     owners, owned = _owners(after), _owners(before)
     old = {fill.id for fill in before.fills}
     news = [
@@ -284,17 +286,21 @@ def _save_fills(connection: Connection, before: Lane, after: Lane, trade_of: _Tr
         if fill.id not in old or (fill.broker_order_id in owners and fill.broker_order_id not in owned)
     ]
     _execute(connection, _write_fills, news)
+    return {row["trade_id"] for row in news if row["trade_id"] is not None}
 
 
 def _owners(lane: Lane) -> dict[BrokerOrderId, Order]:
     return {order.broker_id: order for order in lane.orders if order.broker_id is not None}
 
 
-def _save_busts(connection: Connection, before: Lane, after: Lane) -> None:
+def _save_busts(connection: Connection, before: Lane, after: Lane) -> set[TradeId]:
+    """Returns the trades that lost a fill."""
     busted = [fill_id for fill_id in after.busted if fill_id not in before.busted]
-    if busted:
-        marks = [{"b_account": after.account_id, "b_fill": fill_id} for fill_id in busted]
-        connection.execute(_write_busts, marks)
+    if not busted:
+        return set()
+    marks = [{"b_account": after.account_id, "b_fill": fill_id} for fill_id in busted]
+    connection.execute(_write_busts, marks)
+    return fees.trades_of(connection, after.account_id, busted)
 
 
 # ── trades ───────────────────────────────────────────────────────────────────────────────────────────────

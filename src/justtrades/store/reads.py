@@ -14,11 +14,13 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Select, Table, literal_column, select
 
+from justtrades.store.fees import OF_FILL
 from justtrades.store.tables import (
     REFUSED,
     UNFINISHED,
     accounts,
     audit,
+    fill_fees,
     fills,
     journal,
     lanes,
@@ -37,6 +39,7 @@ USUAL: Final = 100
 _LONGEST_NUMBER: Final = 18
 """Digits of a row number that still fit a 64-bit integer."""
 LIVE: Final = ("sending", "sent", "working")
+_fills_with_fee: Final = select(fills, fill_fees.c.amount.label("fee")).select_from(fills.outerjoin(fill_fees, OF_FILL))
 
 
 class BadCursor(ValueError):
@@ -129,7 +132,7 @@ def list_fills(
 ) -> Page:
     f = fills.c
     wanted = {f.order_id: order_id, f.account_id: account_id, f.contract: contract}
-    page = _page(connection, _where(select(fills), wanted), f.number, limit, before)
+    page = _page(connection, _where(_fills_with_fee, wanted), f.number, limit, before)
     return Page([_fill(row) for row in page.items], page.next)
 
 
@@ -230,7 +233,7 @@ def _of_signal(connection: Connection, of: Table, signal_id: str, order: Column[
 
 
 def _fills_of(connection: Connection, order_ids: Iterable[str]) -> list[Row]:
-    query = select(fills).where(fills.c.order_id.in_(list(order_ids))).order_by(fills.c.number)
+    query = _fills_with_fee.where(fills.c.order_id.in_(list(order_ids))).order_by(fills.c.number)
     return [_fill(row) for row in _rows(connection, query)]
 
 

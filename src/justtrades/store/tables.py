@@ -297,6 +297,16 @@ class Fill(Base):
     )
 
 
+class FillFee(Base):
+    """What a fill cost, USD, every kind of fee together; may be here before its fill. Kept apart from `fills`
+    because either comes first."""
+
+    __tablename__ = "fill_fees"
+    account_id: Mapped[str] = mapped_column(primary_key=True)
+    broker_fill_id: Mapped[str] = mapped_column(primary_key=True)
+    amount: Mapped[Decimal]
+
+
 class RecordedTrade(Base):
     """Flat to flat. `pnl` is price difference × quantity × point value; `fees` stand beside it."""
 
@@ -428,6 +438,7 @@ lanes = table(Lane)
 journal = table(Journal)
 orders = table(Order)
 fills = table(Fill)
+fill_fees = table(FillFee)
 recorded_trades = table(RecordedTrade)
 recorder_positions = table(RecorderPosition)
 audit = table(Audit)

@@ -6,6 +6,7 @@ say is complete enough to be acted on, and different from what was said before:
 
 * an order waits for its New command (that is where our id stands) and, when rejected, for the reason;
 * a fill waits for its order, because only the order says whose it is;
+* a fee waits for its fill, whose id it has;
 * everything waits for the contract's name.
 
 What stays away is *wanted*: somebody looks it up, and if that finds nothing the report goes without it. An
@@ -19,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -26,12 +28,13 @@ from justtrades.broker.port import (
     Account,
     AccountReport,
     BustReport,
+    FeeReport,
     FillReport,
     OrderReport,
     PositionReport,
     Report,
 )
-from justtrades.broker.tradovate import wire
+from justtrades.broker.tradovate import fees, wire
 from justtrades.broker.tradovate.wire import Parts, Place, Row
 from justtrades.positions.model import (
     BrokerAccountId,
@@ -52,7 +55,7 @@ PARENT = {
     "fill": "orderId",
     "commandReport": "commandId",
 }
-KEPT = frozenset({"order", "contract", "position", *WHOLE, *PARENT})
+KEPT = frozenset({"order", "contract", "position", "fillFee", *WHOLE, *PARENT})
 REASON_WAIT, COMMAND_WAIT, ORDER_WAIT = 0.3, 1.0, 1.0
 TRY_AGAIN = 1.0
 KEPT_FOR = timedelta(days=1)
@@ -94,6 +97,8 @@ class Memory:
         self._said: dict[int, BrokerOrder] = {}
         self._fills_said: set[int] = set()
         self._busts_said: set[int] = set()
+        self._fees_said: dict[int, Decimal] = {}
+        self._lone_fees: set[int] = set()
         self._dirty: dict[int, None] = {}
         self._direct: list[tuple[str, int]] = []
         self._wanted: dict[Want, _Wanted] = {}
@@ -149,6 +154,8 @@ class Memory:
     def _order_of(self, kind: str, row_id: int, row: Row) -> int | None:
         if kind == "order":
             return row_id
+        if kind == "fillFee":
+            return wire.number(self._rows["fill"].get(row_id, {}), "orderId")
         parent = wire.number(row, PARENT[kind])
         if parent is None:
             return None
@@ -207,7 +214,15 @@ class Memory:
             elif fill_id not in self._fills_said and (fill := wire.fill(row)):
                 self._fills_said.add(fill_id)
                 said.append(FillReport(account, contract, fill))
+            said += self._fee(fill_id, account, contract)
         return said
+
+    def _fee(self, fill_id: int, account: BrokerAccountId, contract: ContractName) -> list[Report]:
+        amount = fees.total(self._rows["fillFee"].get(fill_id, {}))
+        if amount is None or fill_id not in self._fills_said or amount == self._fees_said.get(fill_id):
+            return []
+        self._fees_said[fill_id] = amount
+        return [FeeReport(account, contract, FillId(str(fill_id)), amount)]
 
     def _bust(self, fill_id: int, account: BrokerAccountId, contract: ContractName) -> list[Report]:
         if fill_id in self._busts_said:
@@ -309,10 +324,16 @@ class Memory:
         return self._of("command", order_id)
 
     def recent_orders(self, now: float) -> dict[int, BrokerAccountId]:
-        """Orders first heard of within a minute: a later read that lacks one is older than we are."""
-        recent = (order_id for order_id, at in self._seen.items() if now - at <= RECENT)
+        """Orders first heard of within a minute: a later read that lacks one is older than we are.
+
+        Not those the broker rejected: nothing says that a list shows them.
+        """
+        recent = (i for i, at in self._seen.items() if now - at <= RECENT and not self._rejected(i))
         places = {order_id: wire.place(self._rows["order"].get(order_id, {})) for order_id in recent}
         return {order_id: where.account for order_id, where in places.items() if where}
+
+    def _rejected(self, order_id: int) -> bool:
+        return wire.status(self._rows["order"].get(order_id, {})) is Status.REJECTED
 
     def not_listed(self, listed: set[int]) -> list[Row]:
         """Marked rows of the accounts we know that a list does not show."""
@@ -325,12 +346,26 @@ class Memory:
         for want in [w for w, state in self._wanted.items() if state.given_up]:
             if want.lack is Lack.ORDER and want.id not in self._rows["order"]:
                 self._drop(want.id)
+        self._drop_lone_fees()
+
+    def _drop_lone_fees(self) -> None:
+        """Fees whose fill was not here the last time either: it is forgotten, or never came."""
+        lone = self._rows["fillFee"].keys() - self._rows["fill"].keys()
+        for fill_id in lone & self._lone_fees:
+            self._drop_fee(fill_id)
+        self._lone_fees = lone - self._lone_fees
+
+    def _drop_fee(self, fill_id: int) -> None:
+        self._rows["fillFee"].pop(fill_id, None)
+        self._fees_said.pop(fill_id, None)
 
     def _drop(self, order_id: int) -> None:
         for command in self._ids("command", order_id):
             self._drop_children("commandReport", command)
         self._fills_said -= self._ids("fill", order_id)
         self._busts_said -= self._ids("fill", order_id)
+        for fill_id in self._ids("fill", order_id):
+            self._drop_fee(fill_id)
         for kind in ("orderVersion", "command", "executionReport", "fill"):
             self._drop_children(kind, order_id)
         self._rows["order"].pop(order_id, None)

@@ -38,6 +38,7 @@ ENTITY_TYPES = (
     "commandReport",
     "executionReport",
     "fill",
+    "fillFee",
 )
 COLLECTIONS = {
     "accounts": "account",
@@ -50,6 +51,7 @@ COLLECTIONS = {
     "commandReports": "commandReport",
     "executionReports": "executionReport",
     "fills": "fill",
+    "fillFees": "fillFee",
 }
 """The sync answer's collections we read, with their entity type as `props` names it."""
 
