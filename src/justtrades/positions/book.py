@@ -41,6 +41,25 @@ class Standing:
 
 
 def standing(lane: Lane) -> Standing:
+    """Folded once for the same orders and fills: a step asks for it many times."""
+    key = (lane.orders, lane.fills, lane.foreign)
+    if any(known is not asked for known, asked in zip(_last_asked.key, key, strict=True)):
+        _last_asked.answer, _last_asked.key = _standing(lane), key
+    return _last_asked.answer
+
+
+@dataclass(slots=True)
+class _Asked:
+    """The last question and its answer; values never change, so neither can the answer."""
+
+    key: tuple[object, object, object]
+    answer: Standing
+
+
+_last_asked = _Asked((None, None, None), Standing(0, 0, (), waiting=False))
+
+
+def _standing(lane: Lane) -> Standing:
     owners = {order.broker_id: order for order in lane.orders if order.broker_id is not None}
     unbound = any(order.unbound for order in lane.orders)
     held, foreign, parts, waiting = 0, lane.foreign, [], False

@@ -13,6 +13,7 @@ The types of `broker.port` are met in shape only: store and broker do not import
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import re
@@ -130,11 +131,17 @@ def clean(body: str | None) -> str | None:
     return _BEARER.sub(r"\1[removed]", shown)
 
 
+FLUSH_AFTER: Final = 0.15
+"""Seconds an answer or event may wait for company before it is written."""
+
+
 class AuditLog:
     """`broker.port.Auditor` of one connection (None: acts of people) on the database."""
 
-    def __init__(self, database: Database, connection_id: str | None) -> None:
+    def __init__(self, database: Database, connection_id: str | None, flush_after: float = FLUSH_AFTER) -> None:
         self._database = database
+        self._flush_after = flush_after
+        self._timer: asyncio.TimerHandle | None = None
         self._connection_id = connection_id
         self._buffer: deque[Row] = deque()
         self._writing = False
@@ -155,7 +162,8 @@ class AuditLog:
         """Never waits and never raises; the row is written soon, with whatever else comes meanwhile."""
         self._buffer.append(self._as_hash_if_unchanged(row(exchange, self._connection_id)))
         self._limit()
-        self._flush()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._flush_after, self._flush)
 
     def _as_hash_if_unchanged(self, one: Row) -> Row:
         """Reads only. The first answer, and each that differs from the last, is kept whole."""
@@ -177,7 +185,11 @@ class AuditLog:
                 log.error("the database takes no audit rows: the oldest are being lost")
 
     def _flush(self) -> None:
-        """One batch at a time, so that rows keep their order and a failing database is not flooded."""
+        """One batch at a time, so that rows keep their order and a failing database is not flooded.
+
+        A little later than the rows came: a commit of their own would stand in the way of the ones that matter.
+        """
+        self._timer = None
         if self._writing or not self._buffer:
             return
         batch = self._take()
@@ -198,6 +210,9 @@ class AuditLog:
 
     async def drain(self) -> None:
         """Write what is still gathered; before the database is closed. Raises `NotDurable`."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         while self._buffer:
             await self._database.write(_writing(self._take()))
 

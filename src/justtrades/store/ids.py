@@ -25,7 +25,8 @@ class Ids:
 
     def __init__(self, clock: Clock, rng: random.Random | None = None) -> None:
         self._clock = clock
-        self._rng = rng or random.SystemRandom()
+        # No secret, only chance: a generator seeded by the system once is as good, and twenty times as quick.
+        self._rng = rng or random.Random(random.SystemRandom().getrandbits(256))
         self._last = 0
 
     def new(self) -> str:

@@ -493,7 +493,7 @@ def test_every_event_is_in_the_audit() -> None:
         one.stub.socket.say(props("fill", fill(N + 3, N)), props("cashBalance", {"id": 1, "amount": 50455.68}))
         await asyncio.sleep(1)
         heard = {row.endpoint: row.response for row in one.ledger.rows if row.method == "EVENT"}
-        assert "50455.68" in (heard["props/cashBalance"] or "")
-        assert {"user/syncrequest", "props/fill"} <= set(heard)
+        assert "50455.68" in (heard["props/fill+cashBalance"] or "")
+        assert {"user/syncrequest", "props/fill+cashBalance"} <= set(heard)
 
     with_desk(work)

@@ -193,13 +193,16 @@ class TradovateBroker:
     # ── what the feed tells ──────────────────────────────────────────────────────────────────────────────
 
     async def snapshot(self, collections: Mapping[str, tuple[Mapping[str, Any], ...]]) -> None:
-        self._heard("user/syncrequest", collections)
+        self._heard("user/syncrequest", exact.dumps(collections))
         for kind, rows in collections.items():
             self._memory.merge_all(kind, rows)
         await self._publish()
 
+    def frame(self, text: str, kinds: tuple[str, ...]) -> None:
+        """One audit row a frame, in the words it came in."""
+        self._heard(f"props/{'+'.join(kinds)}", text[1:])
+
     def props(self, props: Props) -> None:
-        self._heard(f"props/{props.kind}", props.entities)
         for entity in props.entities:
             self._memory.hear(props.kind, entity, _loop_time(), deleted=props.deleted)
 
@@ -220,7 +223,7 @@ class TradovateBroker:
     def captcha(self) -> None:
         self._penalty.captcha()
 
-    def _heard(self, what: str, value: Any) -> None:
+    def _heard(self, what: str, text: str) -> None:
         self._last_event_at = self._clock()
         self._auditor.after(
             Exchange(
@@ -228,7 +231,7 @@ class TradovateBroker:
                 at=self._last_event_at,
                 method="EVENT",
                 endpoint=what,
-                response=exact.dumps(value),
+                response=text,
             )
         )
 

@@ -89,6 +89,7 @@ class Budget:
 
 
 def _share(use: Use, limit: int) -> int:
+    """Exits go on up to the broker's own limit; nobody's setting is above it for the others."""
     if use.protects:
-        return PUBLISHED
+        return max(limit, PUBLISHED)
     return limit - ENTRY_LEAVES if use is Use.ENTRY else limit - limit // 5

@@ -55,6 +55,9 @@ class Listener(Protocol):
 
     async def snapshot(self, collections: Mapping[str, tuple[Mapping[str, Any], ...]]) -> None: ...
 
+    def frame(self, text: str, kinds: tuple[str, ...]) -> None:
+        """One frame of events as it came, and the kinds of entities in it; before they are told."""
+
     def props(self, props: Props) -> None: ...
 
     async def heard_out(self) -> None:
@@ -215,6 +218,8 @@ class Feed:
                 heard = life.session.receive(text, loop.time())
             except frames.BadFrame as error:
                 raise Ended(f"a frame nobody understands ({error})") from error
+            if kinds := tuple(dict.fromkeys(one.kind for one in heard if isinstance(one, Props))):
+                self._listener.frame(text, kinds)
             for one in heard:
                 await self._hear(life, one)
             if heard:
