@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from datetime import timedelta
 from typing import Any
@@ -67,16 +68,18 @@ async def test_a_read_whose_answer_is_unchanged_keeps_only_its_hash(db: Database
 
 
 async def test_rows_the_database_refused_are_written_later(lite: Database) -> None:
-    log = AuditLog(lite, "paper")
+    log = AuditLog(lite, "paper", flush_after=0)
     await lite.write(lambda c: c.exec_driver_sql("PRAGMA busy_timeout=1").close())
     blocker = sqlite3.connect(str(lite.url.database), isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     log.after(call(1, status=200))
+    await asyncio.sleep(0)
     with pytest.raises(Exception, match="locked"):
         await lite.write(lambda _: None)
     blocker.execute("ROLLBACK")
     blocker.close()
     log.after(call(2, status=200))
+    await asyncio.sleep(0)
     await lite.write(lambda _: None)
     assert [int(row.id) for row in await rows(lite)] == [1, 2]
 
