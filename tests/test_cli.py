@@ -328,6 +328,12 @@ def test_the_database_is_made_checked_and_copied(
     assert "exists" in capsys.readouterr().err
 
 
+def test_a_check_makes_no_database(no_engine: None, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["db", "check"]) == 1
+    assert capsys.readouterr().err == "justtrades: there is no database at justtrades.db\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -335,13 +341,21 @@ def test_the_database_is_made_checked_and_copied(
         ["trades", "--status", "ajar"],
         ["close", "a1"],
         ["trades", "--limit", "501"],
+        ["trades", "--no-such-option"],
         ["resume", "a1", "MNQZ6"],
+        ["resume", "a1", "MNQZ6", "--leave", "--adopt"],
+        ["resume", "a1", "--leave"],
         ["recorder", "edit", "r1"],
         ["recorder", "add", "r", "--from", "no-such-file.json"],
     ],
 )
-def test_wrong_usage_ends_with_2(no_engine: None, command: list[str]) -> None:
+def test_wrong_usage_is_one_line_and_ends_with_2(
+    no_engine: None, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
     assert run(command) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert told.err.startswith("justtrades: ")
 
 
 @pytest.mark.parametrize("command", [[], ["recorder"], ["kill"], ["db"]])
@@ -381,3 +395,67 @@ def test_serve_hands_the_settings_on_and_the_code_back(served: Callable[[int], l
     seen = served(code)
     assert run(["serve"]) == code
     assert [one.port for one in seen] == [8000]
+
+
+# ── tables ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+ULID = "01M1EP0ZJ0V3RS3DTR98H6BCFN"
+AT = "2026-09-01T14:30:05.123456Z"
+WIDE_ROWS: dict[str, dict[str, Any]] = {
+    "signals": {
+        **{"id": ULID, "received_at": AT, "source": "webhook", "verb": "CLOSE", "ticker": "CME_MINI:MNQ1!"},
+        **{"status": "done", "outcome": "partially_filled", "reason": "what fits was sent, [red]the rest was not " * 3},
+    },
+    "orders": {
+        **{"id": ULID, "contract": "MNQZ6", "purpose": "target", "action": "Sell", "quantity": 10},
+        **{"price": "24510.25", "status": "PendingCancel", "filled_quantity": 2, "average_price": "24489.583333333"},
+    },
+    "trades": {
+        **{"id": "123456", "contract": "MNQZ6", "side": "SHORT", "quantity": 10, "entry_price": "24489.583333333"},
+        **{"exit_price": "24510.25", "pnl": "-13125.25", "status": "closed", "exit_reason": "target"},
+    },
+}
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+@pytest.mark.parametrize(
+    ("command", "whole"),
+    [
+        ("signals", {"98H6BCFN", "14:30:05", "CLOSE", "CME_MINI:MNQ1!", "partially_filled"}),
+        ("orders", {"MNQZ6", "10", "PendingCancel", "2", "24489.583333333"}),
+        ("trades", {"123456", "10", "24489.583333333", "24510.25", "-13125.25"}),
+    ],
+)
+def test_a_narrow_table_breaks_no_number_and_no_line(
+    engine: FakeEngine,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: str,
+    command: str,
+    whole: set[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    engine.answer("GET", f"/{command}", {"items": [WIDE_ROWS[command]], "next": None})
+    assert run([command]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= int(columns)
+    for word in whole:
+        assert word in lines[1]
+
+
+def test_a_pipe_gets_every_word(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")
+    engine.answer("GET", "/signals", {"items": [WIDE_ROWS["signals"]], "next": None})
+    assert run(["signals"]) == 0
+    told = capsys.readouterr().out
+    assert ULID in told
+    assert WIDE_ROWS["signals"]["reason"].strip() in told
+
+
+def test_one_lane_is_not_lanes(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.answer("POST", "/flatten", {"signal_ids": ["s"]})
+    assert run(["flatten"]) == 0
+    assert capsys.readouterr().out == "closing 1 lane\n"

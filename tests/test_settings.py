@@ -179,3 +179,16 @@ def test_words_are_read_whatever_their_case(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("JUSTTRADES_LOG_LEVEL", "WARNING")
     monkeypatch.setenv("JUSTTRADES_LIVE_TRADING", "True")
     assert (load().log_level, load().live_trading) == ("warning", True)
+
+
+@pytest.mark.parametrize("given", ["http://paper:8010", "http://paper:8010/", "http://paper:8010/v1"])
+def test_the_paper_address_may_leave_its_path_out(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("JUSTTRADES_PAPER_URL", given)
+    assert load().paper_url == "http://paper:8010/v1"
+
+
+def test_a_misspelt_variable_is_known_as_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(settings.unknown())
+    monkeypatch.setenv("JUSTTRADES_PROT", "8001")
+    monkeypatch.setenv("JUSTTRADES_PORT", "8001")
+    assert set(settings.unknown()) - before == {"JUSTTRADES_PROT"}

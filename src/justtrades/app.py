@@ -39,7 +39,7 @@ from justtrades.paper_house import PaperHouse, Tape
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import ConnectionId, ContractName
 from justtrades.serving import Cannot, Server, listen, uvicorn_config
-from justtrades.settings import BadSetting, Settings, key_file, secret_file
+from justtrades.settings import BadSetting, Settings, key_file, secret_file, unknown
 from justtrades.store import books, connections, migrate, switches
 from justtrades.store.audit import AuditLog, prune
 from justtrades.store.connections import ConnectionRow
@@ -88,6 +88,8 @@ class Engine:
 def serve(settings: Settings) -> int:
     """Runs the engine until it is told to stop; the exit code of the process."""
     set_up_logging(settings)
+    for name in unknown():
+        log.warning("%s is set, but there is no such setting: it does nothing", name)
     try:
         run_loop(_serve(settings))
     except Cannot as error:
@@ -144,6 +146,7 @@ async def engine(settings: Settings, *, clock: Clock = utc_now, demo_token: str 
                 demo_token=demo_token,
             )
             app = create_app(parts)
+            stack.push_async_callback(app.state.audit.drain)
             url = f"http://{settings.host}:{listener.getsockname()[1]}"
             running = Engine(url, app, desk, database, local_key, admin_key, paper)
             async with _alongside(running, settings, listener, lock, paper):
@@ -225,29 +228,43 @@ def _told_to_stop(running: Engine) -> Iterator[None]:
 
 
 async def _open(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tuple[Database, EngineLock]:
-    lock = EngineLock(settings.database_url)
+    lock = await _lock(settings, stack)
     try:
-        await stack.enter_async_context(lock)
         await migrate.upgrade(settings.database_url)
         database = Database(settings.database_url, clock=clock)
         await database.open()
-    except EngineLocked:
-        raise Cannot("another engine already runs on this database") from None
     except migrate.NewerSchema as error:
         raise Cannot(str(error)) from None
     except (DBAPIError, NotTrustworthy, OSError) as error:
-        # The driver's own sentence: SQLAlchemy's would carry the statement, and more lines than one.
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        raise Cannot(f"the database cannot be opened: {' '.join(str(cause).split())}") from None
+        raise Cannot(f"the database cannot be opened: {_cause(error)}") from None
     stack.push_async_callback(database.close)
     return database, lock
+
+
+async def _lock(settings: Settings, stack: AsyncExitStack) -> EngineLock:
+    """The first that asks the database for anything: when it is not reached, the address is to blame."""
+    try:
+        return await stack.enter_async_context(EngineLock(settings.database_url))
+    except EngineLocked:
+        raise Cannot("another engine already runs on this database") from None
+    except Exception as error:
+        if not isinstance(error, DBAPIError | OSError) and not type(error).__module__.startswith("asyncpg"):
+            raise
+        raise Cannot(f"JUSTTRADES_DATABASE_URL: the database is not reached: {_cause(error)}", 2) from None
+
+
+def _cause(error: Exception) -> str:
+    """The driver's own sentence: SQLAlchemy's would carry the statement, and more lines than one."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return " ".join(str(cause).split()) or type(cause).__name__
 
 
 def _box(settings: Settings) -> Box:
     try:
         return Box(_secret_key(settings))
     except (ValueError, OSError) as error:
-        raise Cannot(f"the key in {secret_file(settings)} cannot be used: {error}") from None
+        told = "the file cannot be read" if isinstance(error, OSError) else "it is not 32 bytes in base 64"
+        raise Cannot(f"JUSTTRADES_SECRET_KEY: the key in {secret_file(settings)} cannot be used: {told}", 2) from None
 
 
 def _secret_key(settings: Settings) -> str:

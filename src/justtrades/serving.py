@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
+
+_WSAEACCES: Final = 10013
+_WSAEADDRINUSE: Final = 10048
+"""What Windows calls them; its `errno` module has other numbers under the POSIX names."""
 
 
 class Cannot(Exception):
@@ -59,7 +65,15 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
         listener.listen(1024)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listener.close()
-        raise Cannot(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        raise _cannot_listen(host, port, error) from None
     return listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> Cannot:
+    """A port that is taken or forbidden may be free at the next start; an address that is not ours never is."""
+    if isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES, _WSAEADDRINUSE, _WSAEACCES}:
+        return Cannot(f"cannot listen on {host}:{port}: {error.strerror}")
+    told = error.strerror if isinstance(error, OSError) and error.strerror else "it is no address"
+    return Cannot(f"JUSTTRADES_HOST: cannot listen on {host}: {told}", 2)

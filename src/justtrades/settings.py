@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -20,6 +21,7 @@ from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 Network = IPv4Network | IPv6Network
@@ -91,6 +93,12 @@ def _address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _paper_address(text: str) -> str:
+    """With the path under which `justtrades paper` answers, also when only host and port were given."""
+    address = _address(text)
+    return address if urlsplit(address).path else f"{address}/v1"
+
+
 def _market(text: str) -> str:
     if text not in {"alerts", "walk"} and not re.fullmatch(r"csv:.+", text):
         raise ValueError("must be alerts, walk or csv:FILE")
@@ -155,7 +163,7 @@ class Settings(BaseSettings):
     webhook_rate_per_minute: Count = 120
     duplicate_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 3
     paper_market: Annotated[str, AfterValidator(_market)] = "alerts"
-    paper_url: Address | None = None
+    paper_url: Annotated[str, AfterValidator(_paper_address)] | None = None
     audit_days: Annotated[int, Field(ge=1, le=36_500)] = 90
     budget_per_minute: Count = 60
     budget_per_hour: Count = 4000
@@ -169,11 +177,17 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise BadSetting(_variable(first["loc"]), _sentence(first["msg"])) from None
+        raise BadSetting(_variable(first["loc"]), _sentence(first)) from None
     except SettingsError as error:
         raise BadSetting(_named_in(str(error)), "cannot be read") from None
     except (OSError, UnicodeDecodeError):
         raise BadSetting(".env", "the file cannot be read as UTF-8 text") from None
+
+
+def unknown() -> tuple[str, ...]:
+    """Variables of the environment that begin as ours do and set nothing, such as a misspelt one."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return tuple(sorted(name for name in map(str.upper, os.environ) if name.startswith(PREFIX) and name not in known))
 
 
 def allowed_networks(text: str) -> tuple[Network, ...] | None:
@@ -225,6 +239,8 @@ def _named_in(text: str) -> str:
     return PREFIX + found[1].upper() if found else "settings"
 
 
-def _sentence(message: str) -> str:
-    told = message.removeprefix("Value error, ")
+def _sentence(error: ErrorDetails) -> str:
+    if error["type"] == "string_pattern_mismatch":
+        return "has characters that cannot stand there"
+    told = error["msg"].removeprefix("Value error, ")
     return (told[:1].lower() + told[1:]).replace("\n", " ").replace("input should", "must")

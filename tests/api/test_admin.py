@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
+from justtrades.api.schemas import decimal_text
 from justtrades.broker.port import Account, ConnectionState, Refused
 from justtrades.positions.model import BrokerAccountId
 from justtrades.store import connections
@@ -153,6 +154,33 @@ async def test_a_change_is_in_force_for_the_next_alert_and_leaves_the_rest(world
     alert = {"action": "buy", "ticker": "MNQ1!", "secret": "open sesame"}
     assert (await world.alert(alert, token=made["token"])).status_code == 202
     assert world.desk.arrivals[-1].recorder.quantity == 3
+
+
+async def test_a_recorder_goes_by_its_name_while_no_other_has_it(world: World) -> None:
+    made = (await world.send("POST", "/recorders", {**RULES, "name": "mnq, über / 15m"})).json()
+    path = "/recorders/mnq%2C%20%C3%BCber%20%2F%2015m"
+    assert (await world.get("/recorders/momentum")).json()["id"] == "r1"
+    assert (await world.send("PATCH", "/recorders/momentum", {"name": "other", "quantity": 2})).json()["id"] == "r1"
+    assert (await world.get("/recorders/momentum")).status_code == 404
+    await world.send("PATCH", f"/recorders/{made['id']}", {"name": "other"})
+    assert (await world.get("/recorders/other")).status_code == 409
+    assert (await world.get(path)).status_code == 404
+
+
+def test_money_is_plain_text_without_idle_digits() -> None:
+    assert decimal_text(Decimal("24489.58333333333333333333333")) == "24489.583333333"
+    assert decimal_text(Decimal("-131.25000")) == "-131.25"
+    assert decimal_text(Decimal("1E+3")) == "1000"
+    assert decimal_text(Decimal("0.000")) == "0"
+    assert decimal_text(Decimal("-0.0000000000001")) == "0"
+    assert decimal_text(Decimal(20)) == "20"
+
+
+async def test_a_refusal_speaks_no_regular_expression(world: World) -> None:
+    detail = (await world.get("/signals", before="no\x00")).json()["detail"]
+    assert detail.startswith("before: ")
+    assert "pattern" not in detail
+    assert "^" not in detail
 
 
 async def test_a_disabled_recorder_is_listed_and_takes_nothing(world: World) -> None:
@@ -490,6 +518,7 @@ async def test_each_act_of_a_person_is_in_the_audit_and_reads_are_not(world: Wor
     await world.send("PUT", "/kill", {"on": True, "reason": "news"})
     await world.send("PUT", "/kill", {"on": "perhaps"})
     await world.http.put("/api/v1/kill", json={"on": False})
+    await world.app.state.audit.drain()
     rows = (await world.get("/audit")).json()["items"]
     assert [(row["method"], row["endpoint"], row["status"]) for row in rows] == [
         ("PUT", "/api/v1/kill", 422),

@@ -170,6 +170,9 @@ async def test_a_recorder_with_a_symbol_needs_no_ticker_and_notes_another_one(wo
     signal_id = (await world.alert({"action": "buy", "ticker": "ES1!"})).json()["signal_id"]
     notes = [note["text"] for note in (await outcome_of(world, signal_id))["notes"]]
     assert any("another than the recorder's symbol" in note for note in notes)
+    signal_id = (await world.alert({"action": "buy", "ticker": "NYSE:XYZ"})).json()["signal_id"]
+    notes = [note["text"] for note in (await outcome_of(world, signal_id))["notes"]]
+    assert any("ticker is not known here" in note for note in notes)
 
 
 # ── secret, address, rate ────────────────────────────────────────────────────────────────────────────────────

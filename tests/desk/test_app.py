@@ -104,14 +104,33 @@ def test_a_database_of_a_newer_version_ends_it_with_code_1_and_one_line(
     assert one_line(capfd.readouterr().err)
 
 
-def test_a_key_file_that_holds_no_key_ends_it_with_code_1_and_one_line(
+def test_a_key_file_that_holds_no_key_ends_it_with_code_2_and_names_the_variable(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (prepared(tmp_path) / "justtrades.key").write_text("not a key\n", encoding="ascii")
-    assert serve(settings(tmp_path)) == 1
+    assert serve(settings(tmp_path)) == 2
     told = capfd.readouterr().err
     assert one_line(told)
+    assert "JUSTTRADES_SECRET_KEY" in told
     assert "justtrades.key" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("host", "203.0.113.9"),
+        ("host", "999.1.1.1"),
+        ("database_url", "postgresql+asyncpg://user:zq9canary@127.0.0.1:1/books"),
+    ],
+)
+def test_an_address_that_cannot_be_used_ends_it_with_code_2_and_names_the_variable(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    assert serve(settings(prepared(tmp_path), **{name: value})) == 2
+    told = capfd.readouterr().err
+    assert one_line(told)
+    assert f"JUSTTRADES_{name.upper()}: " in told
+    assert "zq9" not in told
 
 
 # ── how it ends ──────────────────────────────────────────────────────────────────────────────────────────

@@ -54,7 +54,7 @@ def create_app(parts: Parts) -> FastAPI:
     tokens = Tokens(parts.settings.webhook_rate_per_minute)
     webhook = _webhook(parts, tokens)
     app.state.parts, app.state.tokens, app.state.webhook = parts, tokens, webhook
-    app.state.audit = AuditLog(parts.database, None)
+    app.state.audit = AuditLog(parts.database, None, flush_after=0.0)
     problems.install(app)
     app.router.routes.append(Route(f"{WEBHOOK}{{token}}", webhook, methods=["POST"], name="webhook"))
     app.include_router(health.router)

@@ -141,5 +141,5 @@ def _about_symbol(recorder: Recorder, reading: Reading, at: datetime) -> tuple[s
     try:
         same = parse_symbol(recorder.symbol, at.date()) == parse_symbol(reading.ticker, at.date())
     except UnknownSymbol:
-        same = False
+        return ("the alert's ticker is not known here; the recorder's own symbol is what is traded",)
     return () if same else ("the alert's ticker is another than the recorder's symbol, which is what is traded",)

@@ -16,6 +16,9 @@ Cursor = Annotated[
 ]
 Filter = Annotated[str | None, Query(pattern=r"^[ -~]{1,128}$")]
 Id = Annotated[str, Path(pattern=r"^[!-~]{1,128}$")]
+IdOrName = Annotated[
+    str, Path(pattern=r"^[^\x00-\x1f\x7f]{1,128}$", description="Its id, or its name if no other has it.")
+]
 
 USUAL = reads.USUAL
 

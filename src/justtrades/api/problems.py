@@ -76,6 +76,8 @@ def sentence_of(errors: list[Any], *, skip: int = 0) -> str:
         return f"the field {place} is not known here"
     if first["type"] == "missing":
         return f"the field {place} is missing" if place else "a JSON body is needed"
+    if first["type"] == "string_pattern_mismatch":
+        return f"{place}: has characters that cannot stand there, or too many"
     told = str(first["msg"]).removeprefix("Value error, ").replace("Input should", "must")
     return f"{place}: {told}" if place else told
 

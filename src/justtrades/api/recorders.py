@@ -19,7 +19,7 @@ from justtrades.api import alerts
 from justtrades.api.audited import AuditedRoute
 from justtrades.api.doors import client_is_trusted
 from justtrades.api.known import Tokens
-from justtrades.api.lists import USUAL, Cursor, Id, Limit, cut
+from justtrades.api.lists import USUAL, Cursor, IdOrName, Limit, cut
 from justtrades.api.parts import Parts
 from justtrades.api.problems import Problem, not_found, sentence_of
 from justtrades.api.schemas import (
@@ -77,40 +77,41 @@ async def list_recorders(
 
 
 @router.get("/recorders/{recorder_id}")
-async def show_recorder(request: Request, parts: PartsOf, recorder_id: Id) -> RecorderOut:
+async def show_recorder(request: Request, parts: PartsOf, recorder_id: IdOrName) -> RecorderOut:
     return _shown(request, await _get(parts, recorder_id))
 
 
 @router.patch("/recorders/{recorder_id}")
-async def edit_recorder(request: Request, parts: PartsOf, recorder_id: Id, body: RecorderPatch) -> RecorderOut:
+async def edit_recorder(request: Request, parts: PartsOf, recorder_id: IdOrName, body: RecorderPatch) -> RecorderOut:
     """Change some of the rules; what is not named stays."""
     changes, at = body.model_dump(exclude_unset=True), parts.clock()
 
-    def work(connection: Connection) -> None:
-        row = recorders.get(connection, parts.box, RecorderId(recorder_id))
-        if row is None:
-            raise not_found("recorder")
+    def work(connection: Connection) -> RecorderId:
+        row = _find(connection, parts, recorder_id)
         edited = _recorder(parts, row.recorder.id, _merged(row.recorder, changes))
         _check_accounts(connection, edited)
         recorders.edit(connection, parts.box, edited, at)
+        return edited.id
 
-    await parts.database.write(work)
+    edited_id = await parts.database.write(work)
     await _tokens(request).refresh(parts)
-    return _shown(request, await _get(parts, recorder_id))
+    return _shown(request, await _get(parts, edited_id))
 
 
 @router.delete("/recorders/{recorder_id}")
-async def disable_recorder(request: Request, parts: PartsOf, recorder_id: Id) -> RecorderOut:
+async def disable_recorder(request: Request, parts: PartsOf, recorder_id: IdOrName) -> RecorderOut:
     """Its webhook answers 404 from now on; what it holds stays protected and can be closed by hand."""
     row, at = await _get(parts, recorder_id), parts.clock()
     off = replace(row.recorder, enabled=False)
     await parts.database.write(lambda c: recorders.edit(c, parts.box, off, at))
     await _tokens(request).refresh(parts)
-    return _shown(request, await _get(parts, recorder_id))
+    return _shown(request, await _get(parts, off.id))
 
 
 @router.post("/recorders/{recorder_id}/rotate-token")
-async def rotate_token(request: Request, parts: PartsOf, recorder_id: Id, body: RotateIn | None = None) -> RotateOut:
+async def rotate_token(
+    request: Request, parts: PartsOf, recorder_id: IdOrName, body: RotateIn | None = None
+) -> RotateOut:
     """A new token. The old one goes on for `overlap_seconds`, since the alert has to be edited by hand."""
     row, token, at = await _get(parts, recorder_id), new_token(), parts.clock()
     overlap = timedelta(seconds=(body or RotateIn()).overlap_seconds)
@@ -197,11 +198,21 @@ def _shown(request: Request, row: RecorderRow) -> RecorderOut:
     )
 
 
-async def _get(parts: Parts, recorder_id: str) -> RecorderRow:
-    row = await parts.database.read(lambda c: recorders.get(c, parts.box, RecorderId(recorder_id)))
-    if row is None:
+async def _get(parts: Parts, id_or_name: str) -> RecorderRow:
+    return await parts.database.read(lambda c: _find(c, parts, id_or_name))
+
+
+def _find(connection: Connection, parts: Parts, id_or_name: str) -> RecorderRow:
+    """An id is never another's name: ids are tried first."""
+    row = recorders.get(connection, parts.box, RecorderId(id_or_name))
+    if row is not None:
+        return row
+    named = [one for one in recorders.every(connection, parts.box) if one.recorder.name == id_or_name]
+    if len(named) > 1:
+        raise Problem(409, "several recorders have this name: say which by its id")
+    if not named:
         raise not_found("recorder")
-    return row
+    return named[0]
 
 
 def _tokens(request: Request) -> Tokens:

@@ -7,7 +7,7 @@ ids strings. What is taken is strict: a field nobody knows is a mistake somebody
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
@@ -27,6 +27,9 @@ from justtrades.store.types import plain, utc
 
 T = TypeVar("T")
 
+_PLACES = Decimal("1e-9")
+_EXACT = Context(prec=200)
+
 
 def rfc3339(at: datetime) -> str:
     return utc(at).astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -38,6 +41,13 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
+def decimal_text(value: Decimal) -> str:
+    """Plain notation without idle zeros; averages end after nine places, as far as Tradovate's own go."""
+    rounded = _EXACT.quantize(value, _PLACES) if int(value.as_tuple().exponent) < -9 else value
+    text = plain(rounded)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _number(value: Decimal) -> int | float:
     """A share as a JSON number. It has few digits, and a double's shortest text is what it was made from."""
     return int(value) if value == value.to_integral_value() else float(value)
@@ -46,7 +56,7 @@ def _number(value: Decimal) -> int | float:
 DecimalText = Annotated[
     Decimal,
     BeforeValidator(_no_bool),
-    PlainSerializer(plain, return_type=str),
+    PlainSerializer(decimal_text, return_type=str),
     WithJsonSchema({"type": "string", "format": "decimal", "example": "24500.25"}),
 ]
 ShareNumber = Annotated[

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,9 @@ from justtrades.cli import acting, connections, database, reading, recorders
 from justtrades.cli.errors import Failed, Misused
 
 __all__ = ["app", "run"]
+
+# Typer 0.29 carries a copy of click, older ones use click itself: both are reached by what Typer gives out.
+_ClickError: type[Any] = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="justtrades",
@@ -95,14 +98,28 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """One command; its exit code."""
     _survive_narrow_encodings()
     try:
-        app(args=arguments, prog_name="justtrades")
-    except SystemExit as ended:  # how every command ends, wrong usage (2) included
-        return ended.code if isinstance(ended.code, int) else 0
+        code = app(args=arguments, prog_name="justtrades", standalone_mode=False)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    except _ClickError as error:
+        return _misused(error)
+    except typer.Abort:
+        return _say("stopped", 1)
     except Failed as error:
         return _say(str(error), 1)
     except (settings.BadSetting, Misused) as error:
         return _say(str(error), 2)
-    return 0
+    return code if isinstance(code, int) else 0
+
+
+def _misused(error: Any) -> int:
+    """Wrong usage as one line; a group without a command is told which there are."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return 2
+    told = error.format_message().rstrip(".").replace("Value error, ", "")
+    where = f" (see {error.ctx.command_path} --help)" if getattr(error, "ctx", None) else ""
+    return _say(f"{told[:1].lower()}{told[1:]}{where}", 2)
 
 
 def _say(sentence: str, code: int) -> int:

@@ -29,23 +29,27 @@ def flatten(
 ) -> None:
     """Close everything of ours."""
     made = reach().act("POST", "/flatten", {"account_id": account})
-    typer.echo(f"closing {len(made['signal_ids'])} lanes" if made["signal_ids"] else "nothing of ours is open")
+    typer.echo(f"closing {_lanes(len(made['signal_ids']))}" if made["signal_ids"] else "nothing of ours is open")
 
 
 def resume(
     account: Annotated[str, typer.Argument(help="The account's id.")],
     contract: Annotated[str | None, typer.Argument(help="The halted lane's contract; without it the account.")] = None,
     adopt: Annotated[
-        bool | None,
-        typer.Option("--adopt/--leave", help="Whether the quantity that is not ours becomes the recorder's trade."),
-    ] = None,
+        bool, typer.Option("--adopt", help="The quantity that is not ours becomes the recorder's trade.")
+    ] = False,
+    leave: Annotated[bool, typer.Option("--leave", help="It stays shown and untouched.")] = False,
 ) -> None:
     """Let a halted lane, or a halted account, go on."""
+    if adopt and leave:
+        raise Misused("say --adopt or --leave, not both")
     if contract is None:
+        if adopt or leave:
+            raise Misused("--adopt and --leave are said of a contract: name it")
         reach().act("POST", f"/accounts/{account}/resume")
         typer.echo("the account goes on")
         return
-    if adopt is None:
+    if not adopt and not leave:
         raise Misused("say --adopt or --leave: what becomes of a quantity that is not ours")
     body = {"account_id": account, "contract": contract, "decision": "adopt" if adopt else "leave"}
     reach().act("POST", "/lanes/resume", body)
@@ -58,7 +62,7 @@ def reconcile(
 ) -> None:
     """Compare books and broker now."""
     compared = reach().act("POST", "/reconcile", {"account_id": account})
-    show.page({"items": compared["lanes"]}, _LANES, json_=json_)
+    show.page({"items": compared["lanes"]}, _LANES, json_=json_, lesser=("checked_at", "in_doubt"))
 
 
 @kill.command("on")
@@ -79,3 +83,7 @@ def kill_off(reason: Annotated[str, typer.Option(help="Why, for the record.")] =
 def kill_status(json_: Json = False) -> None:
     """Whether it is on, why and since when."""
     show.fields(reach().read("/kill"), json_=json_)
+
+
+def _lanes(count: int) -> str:
+    return "1 lane" if count == 1 else f"{count} lanes"

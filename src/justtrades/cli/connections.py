@@ -55,7 +55,8 @@ def add(
 def list_(json_: Json = False, limit: Limit = USUAL, before: Before = None) -> None:
     """Every login and how it is."""
     page = reach().read("/connections", {"limit": limit, "before": before})
-    show.page(page, ("id", "name", "environment", "enabled", "state", "reason", "last_event_at"), json_=json_)
+    columns = ("id", "name", "environment", "enabled", "state", "reason", "last_event_at")
+    show.page(page, columns, json_=json_, lesser=("last_event_at", "environment"))
 
 
 @app.command("test")

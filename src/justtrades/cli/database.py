@@ -30,7 +30,9 @@ def check() -> None:
     """Look for damage and an old schema."""
     from justtrades.store import migrate
 
-    problems = _run(migrate.check(settings.load().database_url))
+    url = settings.load().database_url
+    _require(url)
+    problems = _run(migrate.check(url))
     if problems:
         raise Failed("; ".join(problems))
     typer.echo("nothing is wrong")
@@ -43,6 +45,15 @@ def backup(path: Annotated[Path, typer.Argument(help="The new file.")]) -> None:
 
     _run(migrate.backup(settings.load().database_url, path))
     typer.echo(f"copied to {path}")
+
+
+def _require(url: str) -> None:
+    """Looking must not make an empty database where there is none."""
+    from justtrades.store import engines
+
+    parsed = engines.parse(url)
+    if engines.is_sqlite(parsed) and not Path(str(parsed.database)).is_file():
+        raise Failed(f"there is no database at {parsed.database}")
 
 
 async def _upgrade(url: str) -> None:

@@ -29,7 +29,8 @@ class TradeStatus(StrEnum):
 def list_accounts(json_: Json = False, limit: Limit = USUAL, before: Before = None) -> None:
     """Every account of every connection."""
     page = reach().read("/accounts", {"limit": limit, "before": before})
-    show.page(page, ("id", "name", "connection_id", "active", "halted", "halt_reason"), json_=json_)
+    columns = ("id", "name", "connection_id", "active", "halted", "halt_reason")
+    show.page(page, columns, json_=json_, lesser=("connection_id", "active"))
 
 
 def signals(
@@ -47,7 +48,7 @@ def signals(
         return
     query = {"status": status, "recorder_id": recorder, "limit": limit, "before": before}
     columns = ("id", "received_at", "source", "verb", "ticker", "status", "outcome", "reason")
-    show.page(reach().read("/signals", query), columns, json_=json_)
+    show.page(reach().read("/signals", query), columns, json_=json_, lesser=("source", "status"))
 
 
 def positions(
@@ -56,7 +57,7 @@ def positions(
     """Open positions and the exits that protect them."""
     query = {"account_id": account, "recorder_id": recorder, "limit": limit, "before": before}
     columns = ("account_id", "contract", "side", "quantity", "average_price", "targets", "stop", "protected")
-    show.page(reach().read("/positions", query), columns, json_=json_)
+    show.page(reach().read("/positions", query), columns, json_=json_, lesser=("account_id", "side", "targets"))
 
 
 def trades(
@@ -76,7 +77,7 @@ def trades(
         "before": before,
     }
     columns = ("id", "contract", "side", "quantity", "entry_price", "exit_price", "pnl", "status", "exit_reason")
-    show.page(reach().read("/trades", query), columns, json_=json_)
+    show.page(reach().read("/trades", query), columns, json_=json_, lesser=("exit_reason", "status"))
 
 
 def orders(
@@ -89,7 +90,7 @@ def orders(
     """Orders of ours, newest first."""
     query = {"account_id": account, "signal_id": signal, "limit": limit, "before": before}
     columns = ("id", "contract", "purpose", "action", "quantity", "price", "status", "filled_quantity", "average_price")
-    show.page(reach().read("/orders", query), columns, json_=json_)
+    show.page(reach().read("/orders", query), columns, json_=json_, lesser=("price", "id"))
 
 
 def audit(
@@ -102,4 +103,4 @@ def audit(
     """Broker calls and answers, events, acts of people; newest first."""
     query = {"connection_id": connection, "signal_id": signal, "limit": limit, "before": before}
     columns = ("at", "connection_id", "method", "endpoint", "status", "duration_ms", "signal_id")
-    show.page(reach().read("/audit", query), columns, json_=json_)
+    show.page(reach().read("/audit", query), columns, json_=json_, lesser=("signal_id", "connection_id"))

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -15,6 +16,7 @@ from justtrades.cli.errors import Misused
 
 app = group("Strategies: their rules and webhook tokens.")
 
+Which = Annotated[str, typer.Argument(metavar="RECORDER", help="Its id, or its name if no other has it.")]
 Symbol = Annotated[str | None, typer.Option(help="Such as MNQ1!; without it the alert's ticker.")]
 Quantity = Annotated[int | None, typer.Option(min=1, help="Contracts of an entry.")]
 QuantityFrom = Annotated[str | None, typer.Option(help="recorder or alert.")]
@@ -63,7 +65,7 @@ def add(
 
 @app.command("edit")
 def edit(
-    recorder_id: str,
+    recorder_id: Which,
     name: Annotated[str | None, typer.Option()] = None,
     symbol: Symbol = None,
     quantity: Quantity = None,
@@ -90,37 +92,42 @@ def edit(
         body["name"] = name
     if not body:
         raise Misused("nothing to change was named")
-    show.fields(reach().act("PATCH", f"/recorders/{recorder_id}", body), json_=json_)
+    show.fields(reach().act("PATCH", f"/recorders/{_path(recorder_id)}", body), json_=json_)
 
 
 @app.command("list")
 def list_(json_: Json = False, limit: Limit = USUAL, before: Before = None) -> None:
     """Every strategy, disabled ones included."""
     page = reach().read("/recorders", {"limit": limit, "before": before})
-    show.page(page, ("id", "name", "symbol", "quantity", "mode", "enabled", "updated_at"), json_=json_)
+    show.page(
+        page,
+        ("id", "name", "symbol", "quantity", "mode", "enabled", "updated_at"),
+        json_=json_,
+        lesser=("updated_at", "mode"),
+    )
 
 
 @app.command("show")
-def show_one(recorder_id: str, json_: Json = False) -> None:
+def show_one(recorder_id: Which, json_: Json = False) -> None:
     """All rules of one strategy."""
-    show.fields(reach().read(f"/recorders/{recorder_id}"), json_=json_)
+    show.fields(reach().read(f"/recorders/{_path(recorder_id)}"), json_=json_)
 
 
 @app.command("rotate-token")
 def rotate_token(
-    recorder_id: str,
+    recorder_id: Which,
     overlap: Annotated[int, typer.Option(min=0, help="Seconds the old token goes on; 0 revokes it.")] = 86_400,
     json_: Json = False,
 ) -> None:
     """A new webhook token, printed once."""
-    made = reach().act("POST", f"/recorders/{recorder_id}/rotate-token", {"overlap_seconds": overlap})
+    made = reach().act("POST", f"/recorders/{_path(recorder_id)}/rotate-token", {"overlap_seconds": overlap})
     show.fields(made, json_=json_)
 
 
 @app.command("disable")
-def disable(recorder_id: str) -> None:
+def disable(recorder_id: Which) -> None:
     """Its webhook answers 404 from now on."""
-    reach().act("DELETE", f"/recorders/{recorder_id}")
+    reach().act("DELETE", f"/recorders/{_path(recorder_id)}")
     typer.echo("disabled")
 
 
@@ -142,6 +149,10 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     if options["accounts"]:
         body["routes"] = [_route(text) for text in options["accounts"]]
     return body
+
+
+def _path(id_or_name: str) -> str:
+    return quote(id_or_name, safe="")
 
 
 def _target(text: str) -> dict[str, Any]:

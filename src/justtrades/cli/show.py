@@ -11,20 +11,18 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-_NUMBERS: Final = frozenset(
-    {"quantity", "filled_quantity", "broker_quantity", "average_price", "price", "entry_price", "exit_price", "pnl"}
-    | {"pnl_ticks", "duration_ms"}
-)
-_WHOLE: Final = frozenset({"id", "at", "received_at", "account_id", "contract", "signal_id"})
-"""Columns that are copied from, so they are never broken over two lines."""
+from justtrades.cli.tables import fitted, head
+
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 _WIDE: Final = 220
+_ENDLESS: Final = 2_000
+_WHOLE: Final = frozenset({"at", "contract"})
 
 
-def console() -> Console:
+def console(without: int = _WIDE) -> Console:
     """As wide as the terminal; a pipe has no width, so nothing is broken there."""
     made = Console()
-    return made if made.is_terminal or "COLUMNS" in os.environ else Console(width=_WIDE)
+    return made if made.is_terminal or "COLUMNS" in os.environ else Console(width=without)
 
 
 def as_json(value: Any) -> None:
@@ -32,26 +30,22 @@ def as_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def page(value: Mapping[str, Any], columns: Sequence[str], *, json_: bool) -> None:
-    """A page of a list: all of it as JSON, or these columns as a table."""
+def page(value: Mapping[str, Any], columns: Sequence[str], *, json_: bool, lesser: Sequence[str] = ()) -> None:
+    """A page of a list: all of it as JSON, or these columns as a table; `lesser` ones only where there is room."""
     if json_:
         as_json(value)
         return
-    out = console()
-    out.print(table(value["items"], columns))
+    out = console(_ENDLESS)
+    out.print(fitted(value["items"], columns, lesser, out.width, plain_cell))
     if value.get("next"):
         out.print(f"more: --before {value['next']}")
 
 
 def table(items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
+    """With every word of it, over as many lines as it takes."""
     made = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
-        made.add_column(
-            name.replace("_", " "),
-            justify="right" if name in _NUMBERS else "left",
-            overflow="fold",
-            no_wrap=name in _WHOLE,
-        )
+        made.add_column(head(name), overflow="fold", no_wrap=name in _WHOLE)
     for item in items:
         made.add_row(*(cell(item.get(name)) for name in columns))
     return made
@@ -71,6 +65,10 @@ def fields(value: Mapping[str, Any], *, json_: bool) -> None:
 
 
 def cell(value: Any) -> str:
+    return escaped(plain_cell(value))
+
+
+def plain_cell(value: Any) -> str:
     match value:
         case None:
             return "—"
@@ -81,9 +79,9 @@ def cell(value: Any) -> str:
         case {"price": price, "quantity": quantity}:
             return f"{quantity} at {price}"
         case dict() | list():
-            return escaped(json.dumps(value, ensure_ascii=False))
+            return json.dumps(value, ensure_ascii=False)
         case _:
-            return escaped(_MOMENT.sub(r"\1 \2", str(value)))
+            return " ".join(_MOMENT.sub(r"\1 \2", str(value)).split())
 
 
 def escaped(text: str) -> str:
