@@ -518,8 +518,8 @@ class Desk:
         return KillState(self.switch.on, self.switch.reason, self.switch.since)
 
     async def resume(self, account_id: AccountId, contract: ContractName, adopt: bool, by: str) -> None:
-        log.info("lane %s %s resumed by %s", account_id, contract, by)
         self._lane(account_id, contract).tell(LaneResumed(adopt))
+        log.info("lane %s %s resumed by %s", account_id, contract, by)
 
     async def resume_account(self, account_id: AccountId, by: str) -> None:
         row = self._accounts.get(account_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation.hard_schedules import KINDS, run_hard
 from tests.simulation.lane_schedules import run
 
 FOUND_ONCE = [23, 56, 57, 156, 197, 414]
@@ -19,3 +20,9 @@ def test_books_equal_the_broker_after_any_faults(first: int) -> None:
 @pytest.mark.parametrize("seed", FOUND_ONCE)
 def test_a_seed_that_once_failed_holds(seed: int) -> None:
     assert run(seed) is None
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_books_equal_a_broker_that_is_hard_to_know(kind: str) -> None:
+    broken = [told for seed in range(60) if (told := run_hard(seed, kind)) is not None]
+    assert not broken, broken[0]
