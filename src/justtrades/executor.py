@@ -54,7 +54,7 @@ from justtrades.positions.events import (
     TimePassed,
 )
 from justtrades.positions.limits import Limits
-from justtrades.positions.machine import step
+from justtrades.positions.machine import decide, fold_in, step
 from justtrades.positions.model import (
     BrokerAccountId,
     BrokerOrder,
@@ -185,7 +185,7 @@ class Executor:
         self._busy = False
         events = await self._next()
         self._busy = True
-        commands = [c for event in events for c in self._step(event)]
+        commands = self._steps(events)
         news = tuple(self._news)
         if commands or self._matters():
             await self._save(commands)
@@ -223,9 +223,32 @@ class Executor:
 
     # ── step ──
 
+    def _steps(self, events: list[Event]) -> list[Command]:
+        """Facts that came together are folded in one by one and decided on once.
+
+        When that goes wrong they are taken again, each a step of its own, so that only the bad one is left out.
+        """
+        news = [event for event in events if not self.past.is_old(event, self.lane)]
+        before = (self.lane, self._saved, [*self._journal], [*self._news])
+        try:
+            return self._together(news)
+        except Exception:  # noqa: BLE001,RUF100 - the same error comes again below, where it halts the lane
+            self.lane, self._saved, self._journal, self._news = before
+            return [command for event in news for command in self._step(event)]
+
+    def _together(self, events: list[Event]) -> list[Command]:
+        if not events or self._broken is not None or any(isinstance(e, SignalReceived) for e in events[:-1]):
+            return [command for event in events for command in self._step(event)]
+        now = self._database.now()
+        for event in events:
+            told = self._without_old(event) if isinstance(event, PictureTaken) else event
+            self._keep(event, fold_in(self.lane, told, now, self._limits))
+        done = decide(self.lane, now, self._limits)
+        self._keep(events[-1], done.lane, done.commands)
+        self._wake = done.wake_at
+        return [*done.commands]
+
     def _step(self, event: Event) -> tuple[Command, ...]:
-        if self.past.is_old(event, self.lane):
-            return ()
         if isinstance(event, PictureTaken):
             event = self._without_old(event)
         now = self._database.now()
@@ -235,7 +258,8 @@ class Executor:
         try:
             done = step(self.lane, event, now, self._limits)
         except Exception as error:
-            return self._halt(event, error, now)
+            self._halt(event, error, now)
+            return ()
         self._keep(event, done.lane, done.commands)
         self._wake = done.wake_at
         return done.commands
@@ -245,7 +269,7 @@ class Executor:
         new = self.past.without_old(seen, self.lane)
         return replace(picture, orders=new.orders, fills=new.fills)
 
-    def _halt(self, event: Event, error: Exception, now: datetime) -> tuple[Command, ...]:
+    def _halt(self, event: Event, error: Exception, now: datetime) -> None:
         """The core met what it was not built for: this lane stops, durably, and says so."""
         reason = f"unexpected {type(error).__name__} on {type(event).__name__}: {error}"
         log.error("lane %s %s halts: %s", self.lane.account_id, self.lane.contract.name, reason, exc_info=error)
@@ -253,8 +277,7 @@ class Executor:
         if self.lane.halted is None:
             news += (Noted(self.lane.trade.signal_id if self.lane.trade else None, f"halted: {reason}", alarm=True),)
         self._wake = now if self.lane.halted is None else None
-        self._keep(event, replace(self.lane, halted=self.lane.halted or reason, news=news), ())
-        return ()
+        self._keep(event, replace(self.lane, halted=self.lane.halted or reason, news=news))
 
     def _unheard(self, event: Event, reason: str) -> tuple[SignalDone, ...]:
         """The signal whose step failed is not in the lane; it ends here, or it would never end."""
@@ -262,15 +285,21 @@ class Executor:
             return ()
         return (SignalDone(event.signal.id, Outcome.NEEDS_ATTENTION, f"this lane is halted: {reason}"),)
 
-    def _keep(self, event: Event, after: Lane, commands: tuple[Command, ...]) -> None:
+    def _keep(self, event: Event, after: Lane, commands: tuple[Command, ...] = ()) -> None:
         changed = _substance(after) != _substance(self.lane)
         if changed or commands or after.news:
-            self._journal.append(JournalRow(event, commands, key=_key(event)))
+            self._note(event, commands)
         self._news += after.news
         self.past.let_go(after.news)
         known = replace(after, news=())
         self.lane = known if changed else self._unchanged(known)
         self._watch_doubt()
+
+    def _note(self, event: Event, commands: tuple[Command, ...]) -> None:
+        """One journal row an event: what was decided after it stands in the same row."""
+        if self._journal and self._journal[-1].event is event:
+            self._journal.pop()
+        self._journal.append(JournalRow(event, commands, key=_key(event)))
 
     def _unchanged(self, known: Lane) -> Lane:
         """Only the time of looking moved: nothing that would have to be saved for its own sake."""

@@ -158,11 +158,13 @@ class Webhook:
             accepted = None
         finally:
             timer.cancel()
-        if accepted is not None and not accepted.duplicate and accepted.finished is None:
-            until = new.received_at + self.entry_max_age
-            self.desk.dispatch(Arrival(new.id, new.received_at, until, arrived.recorder, reading))
-        if not reply.late:
-            await _tell(accepted, reply)
+        try:
+            if not reply.late:
+                await _tell(accepted, reply)
+        finally:  # the answer goes first; a client that has gone takes nothing with it
+            if accepted is not None and not accepted.duplicate and accepted.finished is None:
+                until = new.received_at + self.entry_max_age
+                self.desk.dispatch(Arrival(new.id, new.received_at, until, arrived.recorder, reading))
 
     def _give_up(self, new: NewSignal, reply: Reply) -> None:
         reply.late = True

@@ -63,7 +63,17 @@ class Loop(RuntimeError):
 
 
 def step(lane: Lane, event: Event, now: datetime, limits: Limits) -> Step:
-    lane = apply(replace(lane, news=()), event, now, limits)
+    """One fact, and what follows from it."""
+    return decide(fold_in(lane, event, now, limits), now, limits)
+
+
+def fold_in(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:
+    """One fact folded in, nothing decided yet. Facts that came together are decided on together."""
+    return apply(replace(lane, news=()), event, now, limits)
+
+
+def decide(lane: Lane, now: datetime, limits: Limits) -> Step:
+    """Everything that is missing now, one decision after the other."""
     commands: list[Command] = []
     for _ in range(MOST_DECISIONS + 4 * len(lane.jobs)):
         decision = plan(lane, now, limits)
@@ -73,7 +83,7 @@ def step(lane: Lane, event: Event, now: datetime, limits: Limits) -> Step:
         lane = record(lane, decision, now, limits)
         if isinstance(decision, Command):
             commands.append(decision)
-    raise Loop(f"decisions without end after {type(event).__name__}")
+    raise Loop("decisions without end")
 
 
 def record(lane: Lane, decision: Decision, now: datetime, limits: Limits) -> Lane:
@@ -179,4 +189,4 @@ def _watch(lane: Lane, now: datetime, limits: Limits) -> Lane:
     return tell(replace(lane, unprotected_told=True), Noted(signal_id, text, alarm=True))
 
 
-__all__ = ["Step", "record", "step"]
+__all__ = ["Step", "decide", "fold_in", "record", "step"]

@@ -355,8 +355,9 @@ def _moments(lane: Lane, limits: Limits) -> list[datetime]:
         m for m in (lane.retry_at, lane.read_again_at, lane.entries_again_at, lane.protect_again_at) if m is not None
     ]
     for order in lane.orders:
-        since = order.changed_at or order.ended_at or order.sent_at
-        found += [since + limits.missing_after, since + limits.sibling_grace, since + limits.overdue_after]
+        for since in (order.sent_at, order.changed_at, order.ended_at):
+            if since is not None:
+                found += [since + limits.missing_after, since + limits.sibling_grace, since + limits.overdue_after]
         found += [f.at + limits.partial_grace for f in book.order_fills(lane, order)]
     if lane.unprotected_since is not None:
         found.append(lane.unprotected_since + limits.unprotected_alarm)
