@@ -239,18 +239,18 @@ class Executor:
     def _together(self, events: list[Event]) -> list[Command]:
         if not events or self._broken is not None or any(isinstance(e, SignalReceived) for e in events[:-1]):
             return [command for event in events for command in self._step(event)]
-        now = self._database.now()
+        now, last = self._database.now(), events[-1]
         for event in events:
-            told = self._without_old(event) if isinstance(event, PictureTaken) else event
-            self._keep(event, fold_in(self.lane, told, now, self._limits))
+            told = self.past.news_in(event, self.lane)
+            self._keep(told, fold_in(self.lane, told, now, self._limits))
+            last = told
         done = decide(self.lane, now, self._limits)
-        self._keep(events[-1], done.lane, done.commands)
+        self._keep(last, done.lane, done.commands)
         self._wake = done.wake_at
         return [*done.commands]
 
     def _step(self, event: Event) -> tuple[Command, ...]:
-        if isinstance(event, PictureTaken):
-            event = self._without_old(event)
+        event = self.past.news_in(event, self.lane)
         now = self._database.now()
         if self._broken is not None:
             broken, self._broken = self._broken, None
@@ -263,11 +263,6 @@ class Executor:
         self._keep(event, done.lane, done.commands)
         self._wake = done.wake_at
         return done.commands
-
-    def _without_old(self, picture: PictureTaken) -> PictureTaken:
-        seen = LanePicture(self._account, self.lane.contract.name, picture.orders, picture.fills)
-        new = self.past.without_old(seen, self.lane)
-        return replace(picture, orders=new.orders, fills=new.fills)
 
     def _halt(self, event: Event, error: Exception, now: datetime) -> None:
         """The core met what it was not built for: this lane stops, durably, and says so."""

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-from justtrades.broker.port import (
-    LanePicture,
-)
 from justtrades.positions.events import (
     Event,
+    Looked,
     OrderFilled,
     OrderReported,
+    PictureTaken,
 )
 from justtrades.positions.model import (
+    BrokerOrder,
     BrokerOrderId,
+    Fill,
     FillId,
     Lane,
     LetGo,
@@ -64,10 +65,19 @@ class Past:
             case _:
                 return False
 
-    def without_old(self, picture: LanePicture, lane: Lane) -> LanePicture:
-        orders = tuple(o for o in picture.orders if not self.is_old(OrderReported(o), lane))
-        fills = tuple(f for f in picture.fills if not self.is_old(OrderFilled(f), lane))
-        return replace(picture, orders=orders, fills=fills)
+    def news_in(self, event: Event, lane: Lane) -> Event:
+        """A read without what is old news in it: a look or picture under way while a trade ends still shows it."""
+        match event:
+            case PictureTaken(_, orders, fills) | Looked(_, orders, fills):
+                return replace(event, orders=self._new_orders(orders, lane), fills=self._new_fills(fills, lane))
+            case _:
+                return event
+
+    def _new_orders(self, orders: tuple[BrokerOrder, ...], lane: Lane) -> tuple[BrokerOrder, ...]:
+        return tuple(o for o in orders if not self.is_old(OrderReported(o), lane))
+
+    def _new_fills(self, fills: tuple[Fill, ...], lane: Lane) -> tuple[Fill, ...]:
+        return tuple(f for f in fills if not self.is_old(OrderFilled(f), lane))
 
     def let_go(self, news: tuple[News, ...]) -> None:
         for told in news:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from justtrades.broker.port import LanePicture
 from justtrades.past import Past
 from justtrades.positions import book
 from justtrades.positions.commands import (
@@ -43,7 +42,6 @@ from justtrades.positions.machine import Step, step
 from justtrades.positions.model import (
     AccountId,
     Action,
-    BrokerAccountId,
     BrokerOrder,
     BrokerOrderId,
     ClientOrderId,
@@ -145,8 +143,7 @@ class World:
     def tell(self, event: Event) -> Step | None:
         if self.past.is_old(event, self.lane):
             return None
-        if isinstance(event, PictureTaken):
-            event = self._news_of(event)
+        event = self.past.news_in(event, self.lane)
         done = step(self.lane, event, self.now, self.limits)
         self.lane, self.wake = done.lane, done.wake_at
         self.news += done.lane.news
@@ -156,11 +153,6 @@ class World:
             self.queue += self.answer(command, self.carry_out(command)) if self.reach(command) else self.lose(command)
         self.each_step(self)
         return done
-
-    def _news_of(self, picture: PictureTaken) -> PictureTaken:
-        seen = LanePicture(BrokerAccountId("1"), MNQ.name, picture.orders, picture.fills)
-        new = self.past.without_old(seen, self.lane)
-        return replace(picture, orders=new.orders, fills=new.fills)
 
     def lose(self, command: Command) -> list[Event]:
         if isinstance(command, LookForOrders | TakePicture):

@@ -26,6 +26,12 @@ def test_a_seed_that_once_failed_holds(seed: int) -> None:
     assert run(seed) is None
 
 
+def test_a_look_that_comes_after_its_trade_is_over_is_old_news() -> None:
+    """Two seeds whose late look brought the fills of a finished trade, which then looked like somebody else's."""
+    assert run_hard(11332, "fills in parts") is None
+    assert run_hard(14838, "cancels fail for a while") is None
+
+
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_books_equal_a_broker_that_is_hard_to_know(kind: str) -> None:
     broken = [told for seed in range(60) if (told := run_hard(seed, kind)) is not None]
