@@ -559,3 +559,12 @@ def test_an_entry_ended_unfilled_waits_for_a_picture_before_its_outcome() -> Non
     world.wait(5)
     assert world.outcome(signal).outcome is Outcome.FILLED
     assert len(world.working()) == 1
+
+
+def test_an_entry_that_expires_says_what_held_it_up() -> None:
+    world = started()
+    world.entries_wait_until = world.now + timedelta(hours=1)
+    signal = world.alert(Verb.BUY)
+    world.wait(40)
+    done = world.outcome(signal)
+    assert (done.outcome, "it waited because of HTTP 429" in done.reason) == (Outcome.EXPIRED, True)

@@ -96,7 +96,9 @@ def _why_not(lane: Lane, job: Job, now: datetime) -> tuple[Outcome, str] | None:
         return Outcome.KILLED, "the kill switch is on"
     if now >= job.signal.expires_at:
         waited = (now - job.signal.received_at).total_seconds()
-        return Outcome.EXPIRED, f"too old to be sent: {waited:.0f} s after it was received"
+        held_up = lane.order(job.entry).reason if job.entry is not None else None
+        why = f"; it waited because of {held_up}" if held_up else ""
+        return Outcome.EXPIRED, f"too old to be sent: {waited:.0f} s after it was received{why}"
     if lane.blocked is not None:
         return Outcome.BLOCKED, lane.blocked
     return None
