@@ -94,6 +94,10 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 LaneKey = tuple[AccountId, ContractName]
 
 
+class CannotAdopt(Exception):
+    """What is not ours cannot be made ours yet; said rather than answered with a yes that does nothing."""
+
+
 class NoSuchLane(LookupError):
     """No lane of that account and contract was ever traded."""
 
@@ -518,7 +522,12 @@ class Desk:
         return KillState(self.switch.on, self.switch.reason, self.switch.since)
 
     async def resume(self, account_id: AccountId, contract: ContractName, adopt: bool, by: str) -> None:
-        self._lane(account_id, contract).tell(LaneResumed(adopt))
+        """Raises `NoSuchLane`, or `CannotAdopt` while the broker holds something there that is not ours."""
+        executor = self._lane(account_id, contract)
+        standing = book.standing(executor.lane)
+        if adopt and standing.foreign and standing.held + standing.foreign:
+            raise CannotAdopt("a quantity that is not ours cannot be adopted yet: close it at the broker, or leave it")
+        executor.tell(LaneResumed(adopt))
         log.info("lane %s %s resumed by %s", account_id, contract, by)
 
     async def resume_account(self, account_id: AccountId, by: str) -> None:

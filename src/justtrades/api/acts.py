@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from justtrades.api.audited import AuditedRoute
 from justtrades.api.lists import Id
 from justtrades.api.parts import Parts
-from justtrades.api.problems import not_found
+from justtrades.api.problems import Problem, not_found
 from justtrades.api.records import LaneOut, LanesOut
 from justtrades.api.schemas import (
     CloseIn,
@@ -21,7 +21,7 @@ from justtrades.api.schemas import (
 )
 from justtrades.api.security import Admin, PartsOf
 from justtrades.api.views import lane_row
-from justtrades.desk import NoSuchLane
+from justtrades.desk import CannotAdopt, NoSuchLane
 from justtrades.positions.model import AccountId, ContractName
 from justtrades.store import accounts
 
@@ -73,6 +73,8 @@ async def resume_lane(parts: PartsOf, by: Admin, body: ResumeIn) -> LanesOut:
         await parts.desk.resume(account, contract, adopt=body.decision == "adopt", by=by)
     except NoSuchLane:
         raise not_found("lane") from None
+    except CannotAdopt as error:
+        raise Problem(409, str(error)) from None
     views = [view for view in parts.desk.lanes() if (view.account_id, view.contract) == (account, contract)]
     return LanesOut(lanes=[LaneOut.model_validate(lane_row(view)) for view in views])
 

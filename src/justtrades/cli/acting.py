@@ -36,7 +36,8 @@ def resume(
     account: Annotated[str, typer.Argument(help="The account's id.")],
     contract: Annotated[str | None, typer.Argument(help="The halted lane's contract; without it the account.")] = None,
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="The quantity that is not ours becomes the recorder's trade.")
+        bool,
+        typer.Option("--adopt", help="Take over a quantity that is not ours (refused for now)."),
     ] = False,
     leave: Annotated[bool, typer.Option("--leave", help="It stays shown and untouched.")] = False,
 ) -> None:
