@@ -14,21 +14,17 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import islice
-
-from sqlalchemy import Connection
 
 from justtrades.broker.port import (
     Account,
     AuditId,
     Broker,
-    BrokerError,
     BustReport,
     ConnectionState,
-    ContractRecord,
     FeeReport,
     FillReport,
     Health,
@@ -38,6 +34,7 @@ from justtrades.broker.port import (
     PositionReport,
     Refused,
 )
+from justtrades.dispatch import JOBS_LIMIT, Arrival, Dispatch, HearPrice, LaneKey, durably
 from justtrades.executor import Executor, Switch
 from justtrades.lane_view import LaneView, view
 from justtrades.login import LaneReport, Link, Login, lane_in
@@ -62,36 +59,29 @@ from justtrades.positions.model import (
     AccountId,
     BrokerAccountId,
     ConnectionId,
-    Contract,
     ContractName,
     FillId,
     Lane,
     News,
     Noted,
     Outcome,
-    RecorderId,
     Signal,
     SignalId,
     Verb,
 )
-from justtrades.positions.recorder import Blocked, Reading, Recorder, Route, signal_for
 from justtrades.store import books, fees
 from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.lanes import known_ids
-from justtrades.store.session import Database, NotDurable
+from justtrades.store.session import Database
 
 log = logging.getLogger(__name__)
 
-JOBS_LIMIT = 100
-"""Entries one lane keeps waiting; more are blocked, with that reason. Well below what one step of the core may
-decide, so that a close or the kill switch can set all of them aside at once."""
 FEES_AT_ONCE = 200
 DOUBT_SHOWN = timedelta(seconds=15)
 KNOWN_FOR = timedelta(days=3)
-NEVER = datetime.min.replace(tzinfo=UTC)
 
-LaneKey = tuple[AccountId, ContractName]
+__all__ = ["JOBS_LIMIT", "Arrival", "CannotAdopt", "Desk", "KillState", "NoSuchLane"]
 
 
 class CannotAdopt(Exception):
@@ -100,17 +90,6 @@ class CannotAdopt(Exception):
 
 class NoSuchLane(LookupError):
     """No lane of that account and contract was ever traded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An accepted signal on its way to the lanes."""
-
-    signal_id: SignalId
-    received_at: datetime
-    expires_at: datetime
-    recorder: Recorder
-    reading: Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +110,7 @@ class Desk:
     clock: Callable[[], datetime]
     truth_poll: float
     rng: random.Random = field(default_factory=random.Random)
-    price_seen: Mapping[ConnectionId, Callable[[ContractName, Decimal], Awaitable[None]]] = field(default_factory=dict)
+    price_seen: Mapping[ConnectionId, HearPrice] = field(default_factory=dict)
     on_news: Callable[[Lane, tuple[News, ...]], None] | None = None
     switch: Switch = field(default_factory=Switch)
     _links: dict[ConnectionId, Link] = field(default_factory=dict)
@@ -140,18 +119,31 @@ class Desk:
     _accounts: dict[AccountId, AccountRow] = field(default_factory=dict)
     _lanes: dict[LaneKey, Executor] = field(default_factory=dict)
     _by_broker: dict[tuple[ConnectionId, BrokerAccountId, ContractName], Executor] = field(default_factory=dict)
-    _queues: dict[LaneKey, asyncio.Queue[tuple[Arrival, Route]]] = field(default_factory=dict)
     _unprotected: dict[LaneKey, tuple[str, float]] = field(default_factory=dict)
     _fees: dict[tuple[AccountId, FillId], Decimal] = field(default_factory=dict)
     """Told, and not yet known to be saved."""
     _synced_once: set[ConnectionId] = field(default_factory=set)
     _tasks: asyncio.TaskGroup | None = None
     _running: dict[ConnectionId, asyncio.Task[None]] = field(default_factory=dict)
-    _flattened: dict[AccountId, datetime] = field(default_factory=dict)
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Two edits of one connection come one after the other: a login takes a moment to end."""
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
+    _signals: Dispatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._signals = Dispatch(
+            database=self.database,
+            clock=self.clock,
+            rng=self.rng,
+            switch=self.switch,
+            accounts=self._accounts,
+            lanes=self._lanes,
+            link=self._link,
+            start=self._start,
+            spawn=self._spawn,
+            price_seen=self.price_seen,
+        )
 
     # ── life ──
 
@@ -161,7 +153,7 @@ class Desk:
         state, waiting = await self.database.read(lambda c: (books.load(c), books.unfinished(c)))
         taken = frozenset((lane.account_id, job.signal.id) for lane in state.lanes for job in lane.jobs)
         self.switch.on, self.switch.reason, self.switch.since = state.kill.on, state.kill.reason, state.kill.since
-        self._accounts = {row.id: row for row in state.accounts}
+        self._accounts.update({row.id: row for row in state.accounts})
         async with asyncio.TaskGroup() as self._tasks:
             for lane in state.lanes:
                 await self._wake_lane(lane)
@@ -289,7 +281,7 @@ class Desk:
         """A few hundred in a write and one write at a time: a whole session's fees after a sync crowd out nobody."""
         while self._fees:
             told = dict(islice(self._fees.items(), FEES_AT_ONCE))
-            await self._keep(partial(fees.keep, told=told))
+            await durably(self.database, partial(fees.keep, told=told), self.rng)
             for fill, amount in told.items():
                 if self._fees[fill] == amount:
                     del self._fees[fill]
@@ -301,175 +293,7 @@ class Desk:
 
     def dispatch(self, arrival: Arrival) -> None:
         """Hands an accepted signal to its lanes, each account in order of acceptance. Never waits."""
-        for route in arrival.recorder.routes:
-            if route.enabled:
-                self._dispatch_to(arrival, route)
-
-    def _dispatch_to(self, arrival: Arrival, route: Route) -> None:
-        """At once when nothing has to be asked first; else behind what already waits for this account and contract."""
-        if not self._queues and self._deliver(arrival, route):
-            return
-        name = self._contract_name(arrival, route.account_id)
-        key = (route.account_id, name) if not isinstance(name, Blocked) else None
-        if key not in self._queues and self._deliver(arrival, route):
-            return
-        if key is None:
-            raise AssertionError("a signal without a contract has reached its end")
-        if key not in self._queues:
-            self._queues[key] = asyncio.Queue()
-            self._spawn(self._work_off(key), f"contract of {key}")
-        self._queues[key].put_nowait((arrival, route))
-
-    async def _work_off(self, key: LaneKey) -> None:
-        queue = self._queues[key]
-        while not queue.empty():
-            arrival, route = queue.get_nowait()
-            await self._prepare_lane(arrival, route)
-        del self._queues[key]
-
-    def _deliver(self, arrival: Arrival, route: Route) -> bool:
-        """True when the signal has reached its lane or its end; False when something must be asked first."""
-        account = self._accounts.get(route.account_id)
-        signal = self._signal(arrival, route, account)
-        if not isinstance(signal, Signal):
-            self._end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, signal.reason)
-            return True
-        name = self._contract_name(arrival, route.account_id)
-        if isinstance(name, Blocked):
-            self._end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, name.reason)
-            return True
-        executor = self._lanes.get((route.account_id, name))
-        if executor is None and not signal.verb.enters:
-            self._end_route(
-                arrival.signal_id, route.account_id, Outcome.NO_ACTION, "flat: nothing was ever traded here"
-            )
-            return True
-        if account is None or executor is None or self._hears_prices(account, arrival):
-            return False
-        self._tell_signal(executor, signal)
-        return True
-
-    def _hears_prices(self, account: AccountRow, arrival: Arrival) -> bool:
-        return arrival.reading.price is not None and account.connection_id in self.price_seen
-
-    def _signal(self, arrival: Arrival, route: Route, account: AccountRow | None) -> Signal | Blocked:
-        if account is None:
-            return Blocked("the account of this route does not exist")
-        if arrival.reading.verb.enters and not account.active:
-            return Blocked(account.why or "the account cannot trade")
-        if arrival.reading.verb.enters and account.halted:
-            return Blocked(account.halt_reason or "the account is halted until a person resumes it")
-        received, expires = arrival.received_at, arrival.expires_at
-        return signal_for(arrival.recorder, route, arrival.reading, arrival.signal_id, received, expires)
-
-    def _tell_signal(self, executor: Executor, signal: Signal) -> None:
-        account_id = executor.lane.account_id
-        if signal.verb.enters and signal.received_at < self._flattened.get(account_id, NEVER):
-            text = "overtaken in the queue by a person's flatten"
-            self._end_route(signal.id, account_id, Outcome.SUPERSEDED, text)
-            return
-        if executor.waiting >= JOBS_LIMIT and signal.verb.enters:
-            reason = f"{JOBS_LIMIT} signals already wait on this lane"
-            self._end_route(signal.id, account_id, Outcome.BLOCKED, reason)
-            return
-        executor.tell(SignalReceived(signal))
-
-    def _contract_name(self, arrival: Arrival, account_id: AccountId) -> ContractName | Blocked:
-        """The contract that is held picks itself; only an entry from flat asks which month is front."""
-        text = arrival.recorder.symbol or arrival.reading.ticker
-        if not text:
-            return Blocked("neither the recorder nor the alert names a symbol")
-        today = contracts.trade_date(self.clock())
-        try:
-            symbol = contracts.parse_symbol(text, today)
-        except contracts.UnknownSymbol as error:
-            return Blocked(str(error))
-        if isinstance(symbol, contracts.Dated):
-            return ContractName(symbol.tradovate)
-        held = self._held_of_root(account_id, symbol.root.symbol, arrival.recorder.id)
-        return held or ContractName(contracts.resolve(symbol, today).tradovate)
-
-    def _held_of_root(self, account_id: AccountId, root: str, recorder_id: RecorderId) -> ContractName | None:
-        """The contract of this root in which the recorder (else anybody) is busy on this account."""
-        busy = [
-            lane.lane
-            for (account, name), lane in self._lanes.items()
-            if account == account_id and _root_of(name) == root and (lane.lane.trade or lane.lane.jobs)
-        ]
-        own = [lane for lane in busy if lane.trade is not None and lane.trade.recorder_id == recorder_id]
-        return next((lane.contract.name for lane in own + busy), None)
-
-    async def _prepare_lane(self, arrival: Arrival, route: Route) -> None:
-        """Asks what must be known first (the contract at the broker), until the signal is too old."""
-        tries = 0
-        while True:
-            try:
-                if await self._ask_and_deliver(arrival, route):
-                    return
-            except Refused as error:
-                text = f"the broker does not know the contract: {error}"
-                self._end_route(arrival.signal_id, route.account_id, Outcome.REJECTED, text)
-                return
-            except BrokerError as error:
-                log.info("signal %s waits: %s", arrival.signal_id, error)
-            if arrival.reading.verb.enters and self.clock() >= arrival.expires_at:
-                text = "too old to be sent: the broker could not be asked for the contract in time"
-                self._end_route(arrival.signal_id, route.account_id, Outcome.EXPIRED, text)
-                return
-            tries += 1
-            await asyncio.sleep(min(0.2 * 2.0 ** min(tries, 5), 5.0) * (0.5 + self.rng.random() / 2))
-
-    async def _ask_and_deliver(self, arrival: Arrival, route: Route) -> bool:
-        account = self._accounts.get(route.account_id)
-        signal = self._signal(arrival, route, account)
-        name = self._contract_name(arrival, route.account_id)
-        if account is None or isinstance(signal, Blocked) or isinstance(name, Blocked):
-            return self._deliver(arrival, route)
-        executor = self._lanes.get((route.account_id, name))
-        if executor is None:
-            record = await self._link(account.connection_id).contract(name)
-            if signal.verb.enters and record.expires_at is not None and record.expires_at <= self.clock():
-                self._end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, f"{name} has expired")
-                return True
-            # Asked again: while the broker was being asked, another signal may have made the lane.
-            executor = self._lanes.get((route.account_id, name)) or self._new_lane(account, record)
-        hear = self.price_seen.get(account.connection_id)
-        if hear is not None and arrival.reading.price is not None:
-            await hear(name, arrival.reading.price)
-        self._tell_signal(executor, signal)
-        return True
-
-    def _new_lane(self, account: AccountRow, record: ContractRecord) -> Executor:
-        contract = Contract(record.name, record.tick_size, record.point_value)
-        lane = Lane(account.id, contract, tag=self._tag(), killed=self.switch.on)
-        executor = self._start(lane, Past())
-        login = self._link(account.connection_id).login
-        seen = login.last_seen(account.broker_account_id, record.name) if login is not None else None
-        if seen is not None and seen.lane.quantity == 0:
-            # What traded here before this lane existed is not its news.
-            executor.past.orders.add(o.broker_id for o in seen.lane.orders)
-            executor.past.fills.add(f.id for f in seen.lane.fills)
-            executor.tell(_as_event(seen.began_at, LanePicture(account.broker_account_id, record.name)))
-        return executor
-
-    def _tag(self) -> str:
-        return "".join(self.rng.choice("23456789abcdefghjkmnpqrstuvwxyz") for _ in range(10))
-
-    def _end_route(self, signal_id: SignalId, account_id: AccountId, outcome: Outcome, reason: str) -> None:
-        """An outcome decided before any lane; durable soon, and decided again after a crash."""
-        at = self.clock()
-        work = partial(_end_route, (signal_id, account_id, outcome, reason, at))
-        self._spawn(self._keep(work), f"end of {signal_id}")
-
-    async def _keep(self, work: Callable[[Connection], None]) -> None:
-        """Until the database takes it: a signal without an end would look unfinished till the next start, and a
-        fee be missing."""
-        while True:
-            try:
-                return await self.database.write(work)
-            except NotDurable as error:
-                log.error("an outcome or a fee cannot be saved yet: %s", error)
-                await asyncio.sleep(1 + self.rng.random())
+        self._signals.arrived(arrival)
 
     def _again(self, waiting: books.Waiting, taken: frozenset[tuple[AccountId, SignalId]]) -> None:
         """A signal accepted before the engine stopped: to its lanes, but for those that had `taken` it on."""
@@ -479,7 +303,7 @@ class Desk:
                 if (account_id, signal_id) in taken:
                     return
                 if executor is None:
-                    self._end_route(signal_id, account_id, Outcome.NO_ACTION, "no such lane")
+                    self._signals.end_route(signal_id, account_id, Outcome.NO_ACTION, "no such lane")
                 else:
                     executor.tell(SignalReceived(_act(signal_id, verb, received_at)))
             case books.WaitingAlert(signal_id, received_at, expires_at, recorder, reading, accounts):
@@ -499,8 +323,7 @@ class Desk:
 
     async def flatten(self, account_id: AccountId | None, by: str) -> tuple[SignalId, ...]:
         """Closes everything of ours on one account, or on all; entries that have not reached a lane yet stay out."""
-        now = self.clock()
-        self._flattened |= {account: now for account in self._accounts if account_id in (None, account)}
+        self._signals.flattened(account_id)
         busy = [
             key
             for key, lane in self._lanes.items()
@@ -637,18 +460,9 @@ class Desk:
             work.close()
 
 
-def _end_route(end: tuple[SignalId, AccountId, Outcome, str, datetime], connection: Connection) -> None:
-    books.end_route(connection, *end)
-
-
 def _act(signal_id: SignalId, verb: Verb, at: datetime) -> Signal:
     """A person's own act: it never expires and asks no recorder's leave."""
     return Signal(signal_id, verb, received_at=at, expires_at=at)
-
-
-def _root_of(name: ContractName) -> str:
-    """The root of a Tradovate name: all but the month letter and one digit of the year."""
-    return name[:-2]
 
 
 def _as_event(began_at: datetime, lane: LanePicture, *, streaming: bool = True) -> PictureTaken:
