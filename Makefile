@@ -32,7 +32,7 @@ help:
 	@echo 'make check        format, lint, types, arrows'
 	@echo 'make bench        the figures; see bench/README.md'
 	@echo 'make soak         the simulation: SEEDS=100 START=0'
-	@echo 'make conformance  (not part of this version yet) the broker suite against a real demo account'
+	@echo 'make conformance  the broker suite against a real demo account; tests/broker/conformance/README.md'
 	@echo 'make setup        only .venv        make clean  remove it and all caches'
 	@echo 'make lock         resolve the lock files anew (needs uv; ARGS=--upgrade for newer releases)'
 
@@ -60,7 +60,7 @@ soak: $(DEV)
 	@$(PY) -m tests.simulation --seeds $(SEEDS) --start $(START) $(ARGS)
 
 conformance: $(DEV)
-	@echo 'The suite for a real Tradovate demo account is not part of this version yet.' >&2; exit 1
+	@JUSTTRADES_CONFORMANCE=1 $(PY) -m pytest tests/broker/conformance -rs $(ARGS)
 
 $(PY):
 	@found=; \
