@@ -37,6 +37,7 @@ from justtrades.positions.model import (
     SignalId,
 )
 from justtrades.positions.recorder import Blocked, Reading, Recorder, Route, signal_for
+from justtrades.positions.rules import positions_say_no
 from justtrades.store import books
 from justtrades.store.accounts import AccountRow
 from justtrades.store.session import Database, NotDurable
@@ -133,6 +134,9 @@ class Dispatch:
         if isinstance(name, Blocked):
             self.end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, name.reason)
             return True
+        if (full := self._positions_say_no(arrival, route.account_id, name)) is not None:
+            self.end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, full)
+            return True
         executor = self.lanes.get((route.account_id, name))
         if executor is None and not signal.verb.enters:
             self.end_route(arrival.signal_id, route.account_id, Outcome.NO_ACTION, "flat: nothing was ever traded here")
@@ -141,6 +145,12 @@ class Dispatch:
             return False
         self._tell_signal(executor, signal)
         return True
+
+    def _positions_say_no(self, arrival: Arrival, account_id: AccountId, name: ContractName) -> str | None:
+        most = arrival.reading.max_positions
+        if most is None or not arrival.reading.verb.enters:
+            return None
+        return positions_say_no((e.lane for (a, _), e in self.lanes.items() if a == account_id), name, most)
 
     def _hears_prices(self, account: AccountRow, arrival: Arrival) -> bool:
         return arrival.reading.price is not None and account.connection_id in self.price_seen

@@ -23,7 +23,7 @@ from justtrades.positions.events import (
     Restarted,
     TimePassed,
 )
-from justtrades.positions.model import ClientOrderId, OnOpposite, SignalDone, SignalId, TargetUpdate, Verb
+from justtrades.positions.model import ClientOrderId, OnOpposite, OnSameSide, SignalDone, SignalId, TargetUpdate, Verb
 from tests.positions.lane_world import START, World, started, terms
 
 TRUTH_POLL = 20.0
@@ -134,6 +134,7 @@ class Schedule:
                     rng.choice([1, 1, 2, 3]),
                     target=rng.choice([8, 20]),
                     stop=rng.choice([None, 40]),
+                    on_same_side=rng.choice([OnSameSide.ADD, OnSameSide.ADD, OnSameSide.REENTER]),
                     on_opposite=rng.choice(list(OnOpposite)),
                     target_update=rng.choice(list(TargetUpdate)),
                     max_quantity=6,

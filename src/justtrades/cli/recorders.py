@@ -22,8 +22,8 @@ Quantity = Annotated[int | None, typer.Option(min=1, help="Contracts of an entry
 QuantityFrom = Annotated[str | None, typer.Option(help="recorder or alert.")]
 AddQuantity = Annotated[int | None, typer.Option(min=1, help="Contracts of an add.")]
 MaxQuantity = Annotated[int | None, typer.Option(min=1, help="Contracts held at most.")]
-OnSameSide = Annotated[str | None, typer.Option(help="add or ignore.")]
-OnOpposite = Annotated[str | None, typer.Option(help="reverse, close or ignore.")]
+OnSameSide = Annotated[str | None, typer.Option(help="add, ignore or reenter.")]
+OnOpposite = Annotated[str | None, typer.Option(help="reverse, close, ignore or net.")]
 Targets = Annotated[
     list[str] | None, typer.Option("--target", help="DISTANCE[:UNIT[:PERCENT]], such as 20:ticks; none for none.")
 ]

@@ -14,6 +14,7 @@ from decimal import Decimal
 from justtrades.positions import book
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import (
+    Held,
     Job,
     Lane,
     OnOpposite,
@@ -85,8 +86,13 @@ def _set_aside(lane: Lane, job: Job, now: datetime) -> Resolve | None:
         return None
     outcome, reason = why
     if job.exited:
-        return Resolve(job.signal.id, Outcome.PARTIALLY_FILLED, f"closed, but not reversed: {reason}")
+        return Resolve(job.signal.id, Outcome.PARTIALLY_FILLED, f"{_only_closed(job)}: {reason}")
     return Resolve(job.signal.id, outcome, reason)
+
+
+def _only_closed(job: Job) -> str:
+    same_side = job.exit_from * wanted_sign(job.signal.verb) > 0
+    return "closed, but not entered anew" if same_side else "closed, but not reversed"
 
 
 def _why_not(lane: Lane, job: Job, now: datetime) -> tuple[Outcome, str] | None:
@@ -144,6 +150,8 @@ def _enter_rules(lane: Lane, job: Job) -> JobDecision | None:
         return Resolve(signal.id, Outcome.NEEDS_ATTENTION, "an entry without rules cannot be sized")
     if (owner := owner_says_no(lane, signal)) is not None:
         return Resolve(signal.id, Outcome.BLOCKED, owner)
+    if (other := position_says_no(terms, held)) is not None:
+        return Resolve(signal.id, Outcome.NO_ACTION, other)
     if held == 0:
         return _fits(signal, terms, 0)
     if held * wanted_sign(signal.verb) > 0:
@@ -155,10 +163,22 @@ def wanted_sign(verb: Verb) -> int:
     return 1 if verb is Verb.BUY else -1
 
 
-def _same_side(signal: Signal, terms: Terms, held: int) -> Resolve | None:
-    if terms.on_same_side is OnSameSide.IGNORE:
-        return Resolve(signal.id, Outcome.NO_ACTION, f"already {_position(held)}: same-side signals are ignored")
-    return _fits(signal, terms, held)
+def position_says_no(terms: Terms, held: int) -> str | None:
+    """Why an entry that asks for a certain position is not made beside this one."""
+    if not terms.only_when or Held.of(held) in terms.only_when:
+        return None
+    return f"{_position(held)}: the alert enters only while {' or '.join(terms.only_when)}"
+
+
+def _same_side(signal: Signal, terms: Terms, held: int) -> JobDecision | None:
+    match terms.on_same_side:
+        case OnSameSide.IGNORE:
+            text = f"already {_position(held)}: same-side signals are ignored"
+            return Resolve(signal.id, Outcome.NO_ACTION, text)
+        case OnSameSide.REENTER:
+            return BeginExit(signal.id, 0, "reenter")
+        case OnSameSide.ADD:
+            return _fits(signal, terms, held)
 
 
 def _opposite(signal: Signal, terms: Terms, held: int) -> JobDecision:
@@ -168,6 +188,10 @@ def _opposite(signal: Signal, terms: Terms, held: int) -> JobDecision:
             return Resolve(signal.id, Outcome.NO_ACTION, text)
         case OnOpposite.CLOSE | OnOpposite.REVERSE:
             return BeginExit(signal.id, 0, "reverse" if terms.on_opposite is OnOpposite.REVERSE else "opposite")
+        case OnOpposite.NET:
+            left = max(abs(held) - terms.quantity, 0)
+            why = "reverse" if terms.quantity > abs(held) else "opposite"
+            return BeginExit(signal.id, left if held > 0 else -left, why)
 
 
 def _fits(signal: Signal, terms: Terms, held: int) -> Resolve | None:
@@ -177,10 +201,21 @@ def _fits(signal: Signal, terms: Terms, held: int) -> Resolve | None:
     return None
 
 
-def entry_size(terms: Terms, held: int) -> Sized:
-    """Contracts to enter beside what is held: the first quantity from flat, the add quantity otherwise."""
+def entry_size(terms: Terms, held: int, netted: int = 0) -> Sized:
+    """Contracts to enter beside what is held: the first quantity from flat, the add quantity otherwise.
+
+    `netted` contracts of the order are already used up: they closed the other side.
+    """
     base = terms.quantity if held == 0 else terms.add_quantity
-    return size(base, Decimal(1), held, terms.max_quantity)
+    return size(base - netted, Decimal(1), held, terms.max_quantity)
+
+
+def netted(job: Job) -> int:
+    """How many contracts of this entry went into closing the other side, where orders net."""
+    terms = job.signal.terms
+    if not job.exited or terms is None or terms.on_opposite is not OnOpposite.NET:
+        return 0
+    return abs(job.exit_from) if job.exit_from * wanted_sign(job.signal.verb) < 0 else 0
 
 
 def _exit_rules(lane: Lane, job: Job) -> JobDecision | None:
@@ -233,12 +268,24 @@ def _reached(held: int, job: Job) -> bool:
 
 def _exit_done(lane: Lane, job: Job) -> JobDecision:
     signal = job.signal
-    reverses = signal.verb.enters and signal.terms is not None and signal.terms.on_opposite is OnOpposite.REVERSE
-    if reverses:
+    if signal.verb.enters and signal.terms is not None and _enters_next(job, signal.terms):
         return EndExit(signal.id)
     done = abs(job.exit_from) - abs(book.held(lane))
     left = "flat" if book.held(lane) == 0 else f"{abs(book.held(lane))} left"
     return Resolve(signal.id, Outcome.FILLED, f"closed {done} {lane.contract.name}, {left}")
+
+
+def _enters_next(job: Job, terms: Terms) -> bool:
+    """The exit was only the first step of this entry."""
+    if job.exit_from * wanted_sign(job.signal.verb) > 0:
+        return True  # its own side was closed: that is only ever done to enter anew
+    match terms.on_opposite:
+        case OnOpposite.REVERSE:
+            return True
+        case OnOpposite.NET:
+            return terms.quantity > abs(job.exit_from)
+        case OnOpposite.CLOSE | OnOpposite.IGNORE:
+            return False
 
 
 # ── what became of an entry ──────────────────────────────────────────────────────────────────────────────
@@ -250,7 +297,7 @@ def _entry_result(lane: Lane, job: Job, order: Order) -> Resolve | None:
     done = max(book.filled(lane, order), book.claimed(order))
     outcome, reason = _entry_outcome(lane, job, order, done)
     if job.exited and outcome is not Outcome.FILLED:
-        return Resolve(job.signal.id, Outcome.PARTIALLY_FILLED, f"closed, but not reversed: {reason}")
+        return Resolve(job.signal.id, Outcome.PARTIALLY_FILLED, f"{_only_closed(job)}: {reason}")
     return Resolve(job.signal.id, outcome, reason)
 
 
@@ -304,4 +351,4 @@ def _filled_text(lane: Lane, order: Order, done: int) -> str:
 
 
 def _position(held: int) -> str:
-    return f"{'long' if held > 0 else 'short'} {abs(held)}"
+    return "flat" if held == 0 else f"{'long' if held > 0 else 'short'} {abs(held)}"

@@ -139,14 +139,36 @@ class Verb(StrEnum):
 
 
 class OnSameSide(StrEnum):
+    """An entry of the side that is held: add to it, ignore it, or close what is held and enter anew."""
+
     ADD = "add"
     IGNORE = "ignore"
+    REENTER = "reenter"
 
 
 class OnOpposite(StrEnum):
+    """An entry against what is held.
+
+    REVERSE closes all of it and enters the whole quantity. NET is what an exchange does with the bare order: it
+    closes as much as the order has contracts, and only what is left of the order opens the other side.
+    """
+
     REVERSE = "reverse"
     CLOSE = "close"
     IGNORE = "ignore"
+    NET = "net"
+
+
+class Held(StrEnum):
+    """What is held, in the words of TradingView's `strategy.market_position`."""
+
+    FLAT = "flat"
+    LONG = "long"
+    SHORT = "short"
+
+    @staticmethod
+    def of(signed: int) -> Held:
+        return Held.FLAT if signed == 0 else Held.LONG if signed > 0 else Held.SHORT
 
 
 class TargetUpdate(StrEnum):
@@ -183,6 +205,8 @@ class Terms:
     targets: tuple[Target, ...] = ()
     stop: Stop | None = None
     target_update: TargetUpdate = TargetUpdate.MODIFY
+    only_when: tuple[Held, ...] = ()
+    """The entry is made only while one of these is held; empty: whatever is held."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -326,7 +326,7 @@ def _enter(lane: Lane, job: Job, now: datetime) -> PlaceOrder | None:
         id=client_id(lane),
         purpose=Purpose.ENTRY,
         action=Action.of(jobs.wanted_sign(signal.verb)),
-        quantity=jobs.entry_size(signal.terms, book.held(lane)).quantity,
+        quantity=jobs.entry_size(signal.terms, book.held(lane), jobs.netted(job)).quantity,
         order_type=OrderType.MARKET,
         sent_at=now,
         signal_id=signal.id,

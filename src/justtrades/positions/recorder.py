@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from justtrades.positions.model import (
     AccountId,
+    Held,
     OnOpposite,
     OnSameSide,
     RecorderId,
@@ -92,6 +93,8 @@ class Reading:
 
     `repeat_key` holds the alert's own id or time fields; None when it carries none. `price` is the price the
     alert saw, in points. `notes` list what was ignored, `warnings` what a person should change.
+    `on_same_side`, `on_opposite` and `only_when` are the alert's own wishes for this one order; None and empty leave
+    it to the recorder. `max_positions` counts open contracts of the account, `max_age_seconds` from `alert_time`.
     """
 
     dialect: str
@@ -102,6 +105,11 @@ class Reading:
     targets: tuple[Target, ...] = ()
     stop: Stop | None = None
     ignore_same_side: bool = False
+    on_same_side: OnSameSide | None = None
+    on_opposite: OnOpposite | None = None
+    only_when: tuple[Held, ...] = ()
+    max_positions: int | None = None
+    max_age_seconds: int | None = None
     alert_time: datetime | None = None
     repeat_key: str | None = None
     notes: tuple[str, ...] = ()
@@ -147,12 +155,27 @@ def _terms(recorder: Recorder, reading: Reading, quantity: int, add_quantity: in
         quantity=quantity,
         add_quantity=add_quantity,
         max_quantity=recorder.max_quantity,
-        on_same_side=OnSameSide.IGNORE if reading.ignore_same_side else recorder.on_same_side,
-        on_opposite=recorder.on_opposite,
+        on_same_side=_on_same_side(recorder, reading),
+        on_opposite=_on_opposite(recorder, reading),
         targets=targets,
         stop=stop,
         target_update=recorder.target_update,
+        only_when=reading.only_when,
     )
+
+
+def _on_same_side(recorder: Recorder, reading: Reading) -> OnSameSide:
+    """The alert's wish wins, but no alert makes a recorder add that ignores its own side."""
+    if reading.ignore_same_side or recorder.on_same_side is OnSameSide.IGNORE:
+        return OnSameSide.IGNORE
+    return reading.on_same_side or recorder.on_same_side
+
+
+def _on_opposite(recorder: Recorder, reading: Reading) -> OnOpposite:
+    """The alert's wish wins, but no alert makes a recorder open the other side that only closes or ignores."""
+    if recorder.on_opposite in (OnOpposite.CLOSE, OnOpposite.IGNORE):
+        return recorder.on_opposite
+    return reading.on_opposite or recorder.on_opposite
 
 
 def _exits(recorder: Recorder, reading: Reading) -> tuple[tuple[Target, ...], Stop | None]:

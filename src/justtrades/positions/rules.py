@@ -6,12 +6,13 @@ an entry leaves exactly when every rule here has passed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from justtrades.positions import book
-from justtrades.positions.jobs import entry_size, overtaken, owner_says_no, wanted_sign
-from justtrades.positions.model import Job, Lane, OnOpposite, OnSameSide, Terms
+from justtrades.positions.jobs import entry_size, overtaken, owner_says_no, position_says_no, wanted_sign
+from justtrades.positions.model import ContractName, Held, Job, Lane, OnOpposite, OnSameSide, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,25 @@ def rules(lane: Lane, job: Job, now: datetime) -> tuple[Rule, ...]:
         return (_owner(lane, job), _held(lane))
     common = (_kill(lane), _age(job, now), _queue(lane, job), _unblocked(lane), _owner(lane, job))
     terms = job.signal.terms
-    return common if terms is None else (*common, _side(lane, job, terms), _size(lane, job, terms))
+    if terms is None:
+        return common
+    asked = (_only_when(lane, terms),) if terms.only_when else ()
+    return (*common, *asked, _side(lane, job, terms), _size(lane, job, terms))
+
+
+def positions_say_no(lanes: Iterable[Lane], contract: ContractName, most: int) -> str | None:
+    """Why no position may be opened beside those of the account's `lanes`; one that is open may always be added to.
+
+    A position counts from the moment an entry waits for it, whoever made it.
+    """
+    taken = [lane.contract.name for lane in lanes if _taken(lane)]
+    if contract in taken or len(taken) < most:
+        return None
+    return f"the alert allows {most} open positions on the account, and there are {len(taken)}"
+
+
+def _taken(lane: Lane) -> bool:
+    return bool(book.held(lane) or lane.broker_quantity or any(job.signal.verb.enters for job in lane.jobs))
 
 
 def _kill(lane: Lane) -> Rule:
@@ -69,12 +88,19 @@ def _shown(lane: Lane) -> str:
     return "unknown" if lane.broker_quantity is None else f"{lane.broker_quantity:+d}"
 
 
+def _only_when(lane: Lane, terms: Terms) -> Rule:
+    held = book.held(lane)
+    wanted = " or ".join(terms.only_when)
+    return Rule("only_when", position_says_no(terms, held) is None, f"{Held.of(held)} held, asked for {wanted}")
+
+
 def _side(lane: Lane, job: Job, terms: Terms) -> Rule:
     held = book.held(lane)
     if held == 0:
         return Rule("side", True, "flat: a first entry")
     if held * wanted_sign(job.signal.verb) > 0:
-        return Rule("side", terms.on_same_side is OnSameSide.ADD, f"{held:+d} held, same side: {terms.on_same_side}")
+        passed = terms.on_same_side is not OnSameSide.IGNORE
+        return Rule("side", passed, f"{held:+d} held, same side: {terms.on_same_side}")
     passed = terms.on_opposite is not OnOpposite.IGNORE
     return Rule("side", passed, f"{held:+d} held, opposite side: {terms.on_opposite}")
 
@@ -82,6 +108,7 @@ def _side(lane: Lane, job: Job, terms: Terms) -> Rule:
 def _size(lane: Lane, job: Job, terms: Terms) -> Rule:
     held = book.held(lane)
     same_side = held * wanted_sign(job.signal.verb) > 0
-    sized = entry_size(terms, held if same_side else 0)
+    adds = same_side and terms.on_same_side is OnSameSide.ADD
+    sized = entry_size(terms, held if adds else 0)
     most = "no limit" if terms.max_quantity is None else f"at most {terms.max_quantity}"
     return Rule("quantity", sized.quantity > 0, sized.reason or f"{sized.quantity}, {most}")
