@@ -88,6 +88,17 @@ class Recorder:
 
 
 @dataclass(frozen=True, slots=True)
+class StrategyPosition:
+    """Where the strategy says it is once its order is done, and where it was before: signed, in its own contracts.
+
+    `before` None: the alert does not say, so nothing can be found missing.
+    """
+
+    after: Decimal
+    before: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What an alert says, whatever its dialect.
 
@@ -110,6 +121,8 @@ class Reading:
     only_when: tuple[Held, ...] = ()
     max_positions: int | None = None
     max_age_seconds: int | None = None
+    position: StrategyPosition | None = None
+    """Only when the alert carries both the side and the size: then it says where to be, not what to do."""
     alert_time: datetime | None = None
     repeat_key: str | None = None
     notes: tuple[str, ...] = ()

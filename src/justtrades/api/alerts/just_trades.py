@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from justtrades.api.alerts import marks, values
+from justtrades.api.alerts import marks, strategy, values
 from justtrades.api.alerts.model import Alert, Dialect, Example, Fields, NotAnOrder
 from justtrades.positions.model import Stop, Target, Verb
 from justtrades.positions.prices import Distance, Unit
@@ -59,10 +59,12 @@ _LIKE_A_PRICE: Final = (Decimal("0.8"), Decimal("1.25"))
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the action comes to once the strategy's own position is considered."""
+    """What the action comes to once the strategy's own position is considered; `said` and `contracts` as written."""
 
     verb: Verb
     quantity: Decimal | None
+    said: Verb
+    contracts: Decimal | None
     notes: tuple[str, ...] = ()
 
 
@@ -73,6 +75,7 @@ def read(alert: Alert) -> Reading:
     price = values.price(fields, PRICES)
     targets, stop, warned = _exits(fields, price) if asked.verb.enters else ((), None, ())
     key = marks.repeat_key(alert.fields or {})
+    position, unclear = strategy.position(fields, _position(fields), said=asked.said, contracts=asked.contracts)
     return Reading(
         dialect="just_trades",
         verb=asked.verb,
@@ -82,10 +85,11 @@ def read(alert: Alert) -> Reading:
         targets=targets,
         stop=stop,
         ignore_same_side=any(values.truthy(fields.get(name)) for name in IGNORE),
+        position=position,
         alert_time=marks.alert_time(alert.fields or {}),
         repeat_key=key,
         notes=asked.notes,
-        warnings=(*warned, *_cannot_yet(fields), *marks.warnings(alert.fields or {}, key)),
+        warnings=(*warned, *unclear, *_cannot_yet(fields), *marks.warnings(alert.fields or {}, key)),
     )
 
 
@@ -125,13 +129,14 @@ def _asked(fields: Fields) -> Asked:
     verb = staying(said, position)
     quantity = values.quantity(*values.first(fields, QUANTITIES))
     if verb.enters:
-        return Asked(verb, quantity)
+        return Asked(verb, quantity, said, quantity)
     if said.enters and position != "flat":
         note = f"the strategy stays {position} after this order, so it takes a part off and never reverses"
-        return Asked(verb, quantity, (note,))
+        return Asked(verb, quantity, said, quantity, (note,))
     if quantity:
-        return Asked(verb, None, ("a close means the whole position; the alert's quantity is not used",))
-    return Asked(verb, None)
+        note = "a close means the whole position; the alert's quantity is not used"
+        return Asked(verb, None, said, quantity, (note,))
+    return Asked(verb, None, said, None)
 
 
 def _position(fields: Fields) -> str:

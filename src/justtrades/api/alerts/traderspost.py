@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from justtrades.api.alerts import marks, values
+from justtrades.api.alerts import marks, strategy, values
 from justtrades.api.alerts.just_trades import staying
 from justtrades.api.alerts.model import Alert, Dialect, Example, Fields, NotAnOrder
 from justtrades.positions.model import Stop, Target, Verb
@@ -45,6 +45,8 @@ def read(alert: Alert) -> Reading:
     _refuse_other_orders(fields)
     quantity = _quantity(fields, sentiment)
     key = marks.repeat_key(fields)
+    said = ACTIONS.get(values.word("action", fields.get("action")), verb)
+    position, unclear = strategy.position(strategy.lowered(fields), sentiment, said=said, contracts=quantity)
     return Reading(
         dialect="traderspost",
         verb=verb,
@@ -53,9 +55,10 @@ def read(alert: Alert) -> Reading:
         price=values.price(fields, ("signalPrice", "price")),
         targets=_targets(fields) if verb.enters else (),
         stop=_stop(fields) if verb.enters else None,
+        position=position,
         alert_time=marks.alert_time(fields),
         repeat_key=key,
-        warnings=(*_warnings(fields), *marks.warnings(fields, key)),
+        warnings=(*_warnings(fields), *unclear, *marks.warnings(fields, key)),
     )
 
 
