@@ -40,10 +40,11 @@ from justtrades.positions.limits import Limits
 from justtrades.positions.model import ConnectionId, ContractName
 from justtrades.serving import Cannot, Server, listen, uvicorn_config
 from justtrades.settings import BadSetting, Settings, key_file, secret_file, unknown
-from justtrades.store import books, connections, migrate, switches
+from justtrades.store import books, connections, keys, migrate
 from justtrades.store.audit import AuditLog, prune
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.engines import NotTrustworthy
+from justtrades.store.keys import Key, Scope
 from justtrades.store.lock import EngineLock, EngineLocked
 from justtrades.store.secrets import Box, NotOpened, hashed, new_key, new_token
 from justtrades.store.session import Database
@@ -292,18 +293,17 @@ def _remove(path: Path) -> None:
 
 
 async def _keys(settings: Settings, database: Database) -> tuple[str | None, str, frozenset[str]]:
-    """The admin key if it was made just now, the key of the key file, and the hashes of all that are good."""
+    """The admin key if it was made just now, the key of the key file, and the hash of the settings' key if set."""
     local_key = new_token()
     _write_private(key_file(settings), local_key)
     if settings.admin_key is not None:
         return None, local_key, frozenset({hashed(settings.admin_key.get_secret_value())})
-    kept = await database.read(switches.keys)
-    if kept:
-        return None, local_key, frozenset(key.hash for key in kept)
+    if any(key.scope is Scope.ADMIN for key in await database.read(keys.every)):
+        return None, local_key, frozenset()
     made = new_token()
-    first = switches.AdminKey(switches.FIRST_KEY, "made at first start", "admin", hashed(made), database.now())
-    await database.write(lambda c: switches.keep_key(c, first))
-    return made, local_key, frozenset({first.hash})
+    first = Key(keys.FIRST, "made at first start", Scope.ADMIN, hashed(made), database.now())
+    await database.write(lambda c: keys.keep(c, first))
+    return made, local_key, frozenset()
 
 
 async def _drain(audits: dict[ConnectionId, AuditLog]) -> None:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
-from fastapi.routing import APIRoute
-from starlette.routing import Route
 
 from justtrades.api.schemas import decimal_text
 from justtrades.broker.port import Account, ConnectionState, Refused
@@ -20,7 +15,6 @@ from justtrades.positions.model import BrokerAccountId
 from justtrades.store import connections
 from tests.api.world import (
     ACCOUNT,
-    ADMIN_KEY,
     CONTRACT,
     LOCAL_KEY,
     PAPER,
@@ -31,9 +25,6 @@ from tests.api.world import (
     momentum,
 )
 from tests.api.world import world as make_world
-
-OPEN = {"/healthz", "/readyz", "/docs", "/docs/start.js", "/docs/{asset}", "/openapi.json", "/", "/favicon.ico"}
-"""What needs no key. Anything else must deny a stranger, or have its own key in its path (the webhook)."""
 
 RULES = {
     "name": "mnq-momentum",
@@ -60,34 +51,6 @@ RULES = {
 
 
 # ── who may ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
-    """Every method and path of the application, as its own document and its raw routes list them."""
-    for route in app.routes:
-        if isinstance(route, APIRoute | Route):
-            for method in route.methods or ():
-                yield method, route.path
-    for path, operations in app.openapi()["paths"].items():
-        for method in operations:
-            yield method.upper(), path
-
-
-async def test_every_route_that_is_not_listed_as_open_denies_a_stranger(world: World) -> None:
-    guarded = sorted({(m, p) for m, p in routes(world.app) if p not in OPEN and p != "/webhook/{token}"})
-    assert len(guarded) > 25
-    for method, path in guarded:
-        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {ADMIN_KEY}"}):
-            answer = await world.http.request(method, re.sub(r"\{\w+\}", "x", path), headers=headers)
-            assert answer.status_code == 401, (method, path)
-            assert answer.headers["www-authenticate"] == "Bearer"
-            assert method == "HEAD" or answer.headers["content-type"] == "application/problem+json"
-    assert world.desk.acts == []
-
-
-async def test_what_is_listed_as_open_is_open(world: World) -> None:
-    for path in sorted(OPEN - {"/docs/{asset}"}):
-        assert (await world.http.get(path)).status_code == 200, path
 
 
 @pytest.mark.parametrize(

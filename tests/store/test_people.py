@@ -13,7 +13,7 @@ from justtrades.broker.port import Account, ContractRecord
 from justtrades.positions.model import AccountId, BrokerAccountId, ConnectionId, ContractName, RecorderId, Stop, Target
 from justtrades.positions.prices import Distance, Unit
 from justtrades.positions.recorder import Recorder, Route
-from justtrades.store import accounts, books, connections, recorders, switches
+from justtrades.store import accounts, books, connections, keys, recorders, switches
 from justtrades.store.connections import ConnectionRow, Token
 from justtrades.store.secrets import Box, NotOpened, hashed, new_key, new_token
 from justtrades.store.session import Database
@@ -205,12 +205,16 @@ async def test_the_kill_switch_outlives_the_process_with_reason_and_moment(db: D
 
 
 async def test_admin_keys_are_kept_as_hashes_and_can_be_taken_away(db: Database) -> None:
-    key = switches.AdminKey(switches.FIRST_KEY, "first", "admin", hashed("k"), START)
-    await db.write(lambda c: switches.keep_key(c, key))
-    await db.write(lambda c: switches.keep_key(c, replace(key, hash=hashed("k2"))))
-    assert await db.read(switches.keys) == [replace(key, hash=hashed("k2"))]
-    assert await db.write(lambda c: switches.delete_key(c, key.id))
-    assert not await db.write(lambda c: switches.delete_key(c, key.id))
+    key = keys.Key(keys.FIRST, "first", keys.Scope.ADMIN, hashed("k"), START)
+    await db.write(lambda c: keys.keep(c, key))
+    await db.write(lambda c: keys.keep(c, replace(key, hash=hashed("k2"))))
+    await db.write(lambda c: keys.note_used(c, {key.id: START}))
+    kept = replace(key, hash=hashed("k2"), last_used_at=START)
+    assert await db.read(keys.every) == [kept]
+    with pytest.raises(keys.LastAdmin):
+        await db.write(lambda c: keys.revoke(c, key.id, other_admin=False))
+    assert await db.write(lambda c: keys.revoke(c, "first", other_admin=True)) == kept
+    assert await db.write(lambda c: keys.revoke(c, key.id, other_admin=True)) is None
 
 
 def test_an_account_id_says_where_it_belongs() -> None:

@@ -1,7 +1,7 @@
 """The application: ready parts in, routes out. It starts nothing; the engine's lifetime is the caller's.
 
-`/api/v1` is one router that carries the rule "an admin key is needed" for everything below it; what stands
-outside is open by being listed here.
+`/api/v1` is one router that asks everything below it for a key; which scope it needs, and what outside is open,
+stands in `rules`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from justtrades.api import acts, connections, docs, health, history, problems, recorders
+from justtrades.api import acts, connections, docs, health, history, keys, problems, recorders
 from justtrades.api.audited import AuditedRoute
+from justtrades.api.keyring import Keyring
 from justtrades.api.known import Tokens
 from justtrades.api.openapi import describe
 from justtrades.api.parts import Parts
@@ -54,6 +55,7 @@ def create_app(parts: Parts) -> FastAPI:
     tokens = Tokens(parts.settings.webhook_rate_per_minute)
     webhook = _webhook(parts, tokens)
     app.state.parts, app.state.tokens, app.state.webhook = parts, tokens, webhook
+    app.state.keyring = Keyring()
     app.state.audit = AuditLog(parts.database, None, flush_after=0.0)
     problems.install(app)
     app.router.routes.append(Route(f"{WEBHOOK}{{token}}", webhook, methods=["POST"], name="webhook"))
@@ -66,7 +68,7 @@ def create_app(parts: Parts) -> FastAPI:
 
 def _api() -> APIRouter:
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(admin)], route_class=AuditedRoute)
-    for module in (connections, recorders, history, acts):
+    for module in (connections, recorders, history, acts, keys):
         api.include_router(module.router)
     return api
 

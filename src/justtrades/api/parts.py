@@ -101,8 +101,8 @@ class Desk(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`admin_hashes` are hashes (`store.secrets.hashed`) of keys good from anywhere; `local_hash` is that of the
-    key file, good on loopback only. `demo_token` is filled into the page of examples."""
+    """`admin_hashes` are hashes (`store.secrets.hashed`) of admin keys that stand in no table; `local_hash` is that
+    of the key file, good on loopback only. `demo_token` is filled into the page of examples."""
 
     settings: Settings
     database: Database

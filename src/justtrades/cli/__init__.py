@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from justtrades import __version__, settings
-from justtrades.cli import acting, connections, database, reading, recorders
+from justtrades.cli import acting, connections, database, keys, reading, recorders
 from justtrades.cli.errors import Failed, Misused
 
 __all__ = ["app", "run"]
@@ -92,6 +92,7 @@ app.add_typer(connections.app, name="connection")
 app.add_typer(reading.accounts, name="account")
 app.add_typer(recorders.app, name="recorder")
 app.add_typer(acting.kill, name="kill")
+app.add_typer(keys.app, name="key")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -419,6 +419,7 @@ class AdminKey(Base):
     scope: Mapped[str]
     hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
 
 
 def table(model: type[Base]) -> Table:
