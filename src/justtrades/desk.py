@@ -38,6 +38,7 @@ from justtrades.dispatch import JOBS_LIMIT, Arrival, Dispatch, HearPrice, LaneKe
 from justtrades.executor import Executor, Switch
 from justtrades.lane_view import LaneView, view
 from justtrades.login import LaneReport, Link, Login, lane_in
+from justtrades.notices import Notify, silent
 from justtrades.past import Past, Remembered
 from justtrades.positions import book, contracts
 from justtrades.positions.events import (
@@ -112,6 +113,7 @@ class Desk:
     rng: random.Random = field(default_factory=random.Random)
     price_seen: Mapping[ConnectionId, HearPrice] = field(default_factory=dict)
     on_news: Callable[[Lane, tuple[News, ...]], None] | None = None
+    notify: Notify = silent
     switch: Switch = field(default_factory=Switch)
     _links: dict[ConnectionId, Link] = field(default_factory=dict)
     _refused: dict[ConnectionId, str] = field(default_factory=dict)

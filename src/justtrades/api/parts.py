@@ -14,6 +14,7 @@ from typing import Protocol
 
 from justtrades.broker.port import Account, Health
 from justtrades.desk import Arrival
+from justtrades.notices import Notices, Silent
 from justtrades.positions.model import AccountId, ConnectionId, ContractName, RecorderId, SignalId
 from justtrades.settings import Settings
 from justtrades.store.secrets import Box
@@ -102,7 +103,8 @@ class Desk(Protocol):
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`admin_hashes` are hashes (`store.secrets.hashed`) of admin keys that stand in no table; `local_hash` is that
-    of the key file, good on loopback only. `demo_token` is filled into the page of examples."""
+    of the key file, good on loopback only. `demo_token` is filled into the page of examples. `notices.notify` tells
+    people what they should hear of."""
 
     settings: Settings
     database: Database
@@ -113,3 +115,4 @@ class Parts:
     admin_hashes: frozenset[str] = field(default=frozenset(), repr=False)
     local_hash: str | None = field(default=None, repr=False)
     demo_token: str | None = field(default=None, repr=False)
+    notices: Notices = field(default_factory=Silent)
