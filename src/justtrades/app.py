@@ -38,6 +38,7 @@ from justtrades.logs import set_up_logging
 from justtrades.paper_house import PaperHouse, Tape
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import ConnectionId, ContractName
+from justtrades.positions.rolls import parse_rolls
 from justtrades.serving import Cannot, Server, listen, uvicorn_config
 from justtrades.settings import BadSetting, Settings, key_file, secret_file, unknown
 from justtrades.store import books, connections, keys, migrate
@@ -352,6 +353,7 @@ def _desk(
         clock=clock,
         truth_poll=settings.truth_poll_seconds,
         price_seen=tapes,
+        rolls=parse_rolls(settings.roll_days),
     )
 
 

@@ -41,6 +41,7 @@ from justtrades.login import LaneReport, Link, Login, lane_in
 from justtrades.notices import Notify, silent
 from justtrades.past import Past, Remembered
 from justtrades.positions import book, contracts
+from justtrades.positions.contracts import RollRule
 from justtrades.positions.events import (
     ConnectionLost,
     Event,
@@ -112,6 +113,7 @@ class Desk:
     truth_poll: float
     rng: random.Random = field(default_factory=random.Random)
     price_seen: Mapping[ConnectionId, HearPrice] = field(default_factory=dict)
+    rolls: Mapping[str, RollRule] = field(default_factory=dict)
     on_news: Callable[[Lane, tuple[News, ...]], None] | None = None
     notify: Notify = silent
     switch: Switch = field(default_factory=Switch)
@@ -145,6 +147,7 @@ class Desk:
             start=self._start,
             spawn=self._spawn,
             price_seen=self.price_seen,
+            rolls=self.rolls,
         )
 
     # ── life ──

@@ -25,6 +25,7 @@ from justtrades.login import Link
 from justtrades.past import Past
 from justtrades.positions import contracts
 from justtrades.positions.choice import choose
+from justtrades.positions.contracts import RollRule
 from justtrades.positions.events import PictureTaken, SignalReceived
 from justtrades.positions.model import (
     AccountId,
@@ -79,6 +80,7 @@ class Dispatch:
     start: Callable[[Lane, Past], Executor]
     spawn: Callable[[Coroutine[None, None, None], str], None]
     price_seen: Mapping[ConnectionId, HearPrice]
+    rolls: Mapping[str, RollRule]
     _queues: dict[LaneKey, asyncio.Queue[tuple[Arrival, Route]]] = field(default_factory=dict)
     _flattened: dict[AccountId, datetime] = field(default_factory=dict)
 
@@ -182,7 +184,7 @@ class Dispatch:
     def _contract_name(self, arrival: Arrival, account_id: AccountId) -> ContractName | Blocked:
         busy = (executor.lane for (account, _), executor in self.lanes.items() if account == account_id)
         text = arrival.recorder.symbol or arrival.reading.ticker
-        return choose(text, contracts.trade_date(self.clock()), busy, arrival.recorder.id)
+        return choose(text, contracts.trade_date(self.clock()), busy, arrival.recorder.id, self.rolls)
 
     async def _prepare_lane(self, arrival: Arrival, route: Route) -> None:
         """Asks what must be known first (the contract at the broker), until the signal is too old."""

@@ -24,6 +24,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from justtrades.positions.rolls import parse_rolls
+
 Network = IPv4Network | IPv6Network
 
 PREFIX: Final = "JUSTTRADES_"
@@ -107,6 +109,11 @@ def _market(text: str) -> str:
     return text
 
 
+def _rolls(text: str) -> str:
+    parse_rolls(text)
+    return text
+
+
 def _key(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not re.fullmatch(r"[!-~]{8,200}", text):
@@ -167,6 +174,7 @@ class Settings(BaseSettings):
     audit_days: Annotated[int, Field(ge=1, le=36_500)] = 90
     budget_per_minute: Count = 60
     budget_per_hour: Count = 4000
+    roll_days: Annotated[str, AfterValidator(_rolls)] = ""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
     log_format: Annotated[Literal["console", "json"], BeforeValidator(str.lower)] = "console"
 

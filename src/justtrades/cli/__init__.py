@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from justtrades import __version__, settings
-from justtrades.cli import acting, connections, database, keys, reading, recorders
+from justtrades.cli import acting, connections, contracts, database, keys, reading, recorders
 from justtrades.cli.errors import Failed, Misused
 
 __all__ = ["app", "run"]
@@ -84,6 +84,7 @@ def paper(
 
 for _command in (
     *(reading.signals, reading.positions, reading.trades, reading.orders, reading.audit),
+    contracts.contracts,
     *(acting.close, acting.flatten, acting.resume, acting.reconcile),
 ):
     app.command()(_command)

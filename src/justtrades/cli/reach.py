@@ -24,6 +24,10 @@ NO_ENGINE = "no engine is running"
 TIMEOUT = httpx.Timeout(20, connect=2)
 
 
+class NothingYet(Failed):
+    """No engine runs, and there is no database either."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """The engine these settings describe. `transport` replaces the network in tests."""
@@ -138,7 +142,7 @@ def _require_file(settings: Settings) -> None:
 
     url = engines.parse(settings.database_url)
     if engines.is_sqlite(url) and not Path(str(url.database)).is_file():
-        raise Failed(f"{NO_ENGINE}, and there is no database yet")
+        raise NothingYet(f"{NO_ENGINE}, and there is no database yet")
 
 
 def _secret(settings: Settings) -> str:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from types import MappingProxyType
-from typing import Final
 
 from justtrades.positions import contracts
 from justtrades.positions.contracts import Continuous, Dated, RollRule
 from justtrades.positions.model import ContractName, Lane, RecorderId
 from justtrades.positions.recorder import Blocked
-
-NO_ROLLS: Final[Mapping[str, RollRule]] = MappingProxyType({})
+from justtrades.positions.rolls import NO_ROLLS
 
 
 def choose(

@@ -15,8 +15,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
 from itertools import count, islice
-from types import MappingProxyType
-from typing import Final, assert_never
+from typing import assert_never
 
 from justtrades.positions.calendar import (
     CHICAGO,
@@ -32,6 +31,7 @@ from justtrades.positions.calendar import (
     thanksgiving,
     trade_date,
 )
+from justtrades.positions.rolls import NO_ROLLS
 from justtrades.positions.roots import (
     MONTH_LETTERS,
     ROOTS,
@@ -76,8 +76,6 @@ __all__ = [
     "year_of_digit",
 ]
 
-_NO_ROLLS: Final[Mapping[str, RollRule]] = MappingProxyType({})
-
 
 def expiry(root: Root, month: str, year: int) -> date:
     """The last trading day of a contract, by its root's rule; `month` is its letter."""
@@ -121,7 +119,7 @@ def front(root: Root, today: date, roll: RollRule | None = None, nth: int = 1) -
     return next(islice(waiting, nth - 1, None))
 
 
-def resolve(symbol: Symbol, today: date, rolls: Mapping[str, RollRule] = _NO_ROLLS) -> Dated:
+def resolve(symbol: Symbol, today: date, rolls: Mapping[str, RollRule] = NO_ROLLS) -> Dated:
     """The contract a symbol means on `today`; `rolls` holds an operator's own rules by root symbol."""
     match symbol:
         case Dated():

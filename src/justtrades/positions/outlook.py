@@ -1,0 +1,67 @@
+"""What a root's continuous symbol means today, when that changes, and what a TradingView chart most likely shows.
+
+Our own answer is the calendar's (`contracts`). TradingView's `1!` follows volume, which moves around the usual
+roll day of the product and not exactly on it (protocol.md section 7): within a few days of it both contracts
+are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from justtrades.positions.calendar import business_days_before
+from justtrades.positions.contracts import Dated, RollRule, Root, expiry, first_notice, front, roll_date
+from justtrades.positions.rolls import NO_ROLLS
+
+NEAR: Final = timedelta(days=7)
+UNSURE: Final = 3
+"""Business days before and after a usual roll day on which TradingView's contract is not certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """One root on one trade date. `tradingview` are the contracts its `1!` may show, the likeliest first."""
+
+    root: Root
+    contract: Dated
+    following: Dated
+    rolls_on: date
+    rule: RollRule
+    set_by_operator: bool
+    expires_on: date
+    first_notice: date | None
+    tradingview: tuple[Dated, ...]
+
+
+def outlook(root: Root, today: date, rolls: Mapping[str, RollRule] = NO_ROLLS) -> Outlook:
+    """`today` is a trade date; `rolls` are an operator's own rules by root."""
+    rule = rolls.get(root.symbol, root.roll)
+    now = front(root, today, rule)
+    return Outlook(
+        root=root,
+        contract=now,
+        following=front(root, today, rule, nth=2),
+        rolls_on=roll_date(root, now.month, now.year, rule),
+        rule=rule,
+        set_by_operator=root.symbol in rolls,
+        expires_on=expiry(root, now.month, now.year),
+        first_notice=first_notice(root, now.month, now.year),
+        tradingview=charted(root, today),
+    )
+
+
+def charted(root: Root, today: date) -> tuple[Dated, ...]:
+    """What TradingView's `1!` most likely shows: by the usual roll day, whatever the operator's own rule."""
+    likeliest, following = front(root, today), front(root, today, nth=2)
+    if business_days_before(_rolls(likeliest), UNSURE) <= today:
+        return likeliest, following
+    before = front(root, today - NEAR)
+    left_lately = before != likeliest and business_days_before(today, UNSURE) <= _rolls(before)
+    return (likeliest, before) if left_lately else (likeliest,)
+
+
+def _rolls(contract: Dated) -> date:
+    return roll_date(contract.root, contract.month, contract.year)
