@@ -42,6 +42,9 @@ FILLED_IN = {
     "{{strategy.order.action}}": "buy",
     "{{strategy.order.contracts}}": "1",
     "{{strategy.market_position}}": "long",
+    "{{strategy.market_position_size}}": "2",
+    "{{strategy.prev_market_position}}": "long",
+    "{{strategy.prev_market_position_size}}": "1",
 }
 
 

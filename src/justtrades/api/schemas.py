@@ -20,9 +20,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from justtrades.positions.model import OnOpposite, OnSameSide, TargetUpdate
+from justtrades.positions.model import OnGap, OnOpposite, OnSameSide, TargetUpdate
 from justtrades.positions.prices import Unit
-from justtrades.positions.recorder import ExitsFrom, Mode, OnGap, QuantityFrom
+from justtrades.positions.recorder import ExitsFrom, Mode, QuantityFrom
 from justtrades.store.types import plain, utc
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import assert_never
 
-from justtrades.positions import book
+from justtrades.positions import book, follow
 from justtrades.positions.changes import put, tell
 from justtrades.positions.events import (
     AnswerLost,
@@ -103,7 +103,8 @@ def _fold(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:  # n
 def _receive(lane: Lane, job: Job) -> Lane:
     if any(j.signal.id == job.signal.id for j in lane.jobs):
         return lane
-    return replace(lane, jobs=(*lane.jobs, job))
+    at = follow.place_in(lane, job)
+    return replace(lane, jobs=(*lane.jobs[:at], job, *lane.jobs[at:]))
 
 
 # ── answers to our own calls ─────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from justtrades.positions import book
+from justtrades.positions import book, follow
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import (
     Held,
@@ -65,7 +65,7 @@ def decide(lane: Lane, now: datetime, limits: Limits) -> JobDecision | None:
     for job in lane.jobs:
         if (aside := _set_aside(lane, job, now)) is not None:
             return aside
-    return _work(lane, lane.jobs[0], limits) if lane.jobs else None
+    return _work(lane, lane.jobs[0], now, limits) if lane.jobs else None
 
 
 # ── entries that are not sent any more ───────────────────────────────────────────────────────────────────
@@ -119,7 +119,7 @@ def overtaken(lane: Lane, job: Job) -> bool:
 # ── the job being worked ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _work(lane: Lane, job: Job, limits: Limits) -> JobDecision | None:
+def _work(lane: Lane, job: Job, now: datetime, limits: Limits) -> JobDecision | None:
     if job.entry is not None:
         return _entry_result(lane, job, lane.order(job.entry))
     if job.exiting:
@@ -128,7 +128,30 @@ def _work(lane: Lane, job: Job, limits: Limits) -> JobDecision | None:
         return None
     if lane.trade is not None and book.held(lane) == 0:
         return None  # the trade before is over but for what still rests: it goes first
-    return _enter_rules(lane, job) if job.signal.verb.enters else _exit_rules(lane, job)
+    if (resolved := _followed(lane, job, now, limits)) is not None:
+        return resolved
+    return _enter_rules(lane, job) if job.signal.verb.enters else _exit_rules(lane, job, now, limits)
+
+
+def _followed(lane: Lane, job: Job, now: datetime, limits: Limits) -> JobDecision | None:
+    """What the strategy's position decides by itself; whose lane it is comes first, with the other rules."""
+    signal = job.signal
+    if owner_says_no(lane, signal) is not None:
+        return None
+    match follow.verdict(lane, signal):
+        case follow.Nothing(reason):
+            return Resolve(signal.id, Outcome.NO_ACTION, reason)
+        case follow.Reduce(to):
+            return BeginExit(signal.id, to, "position")
+        case follow.Missing(reason):
+            return None if _holds(lane, job, now, limits) else Resolve(signal.id, Outcome.BLOCKED, reason)
+        case None:
+            return None
+
+
+def _holds(lane: Lane, job: Job, now: datetime, limits: Limits) -> bool:
+    """It waits for the alert that is missing before it, and not for too long."""
+    return follow.holds(lane, job) and now < job.signal.received_at + limits.gap_hold
 
 
 def known(lane: Lane) -> bool:
@@ -206,7 +229,8 @@ def entry_size(terms: Terms, held: int, netted: int = 0) -> Sized:
 
     `netted` contracts of the order are already used up: they closed the other side.
     """
-    base = terms.quantity if held == 0 else terms.add_quantity
+    add = terms.add_quantity if terms.up_to is None else terms.up_to - abs(held)
+    base = terms.quantity if held == 0 else add
     return size(base - netted, Decimal(1), held, terms.max_quantity)
 
 
@@ -218,10 +242,10 @@ def netted(job: Job) -> int:
     return abs(job.exit_from) if job.exit_from * wanted_sign(job.signal.verb) < 0 else 0
 
 
-def _exit_rules(lane: Lane, job: Job) -> JobDecision | None:
+def _exit_rules(lane: Lane, job: Job, now: datetime, limits: Limits) -> JobDecision | None:
     signal, held = job.signal, book.held(lane)
     if held == 0:
-        if not looked_since(lane, signal.received_at):
+        if _holds(lane, job, now, limits) or not looked_since(lane, signal.received_at):
             return None
         return Resolve(signal.id, Outcome.NO_ACTION, "already flat at the broker")
     if (owner := owner_says_no(lane, signal)) is not None:
@@ -278,7 +302,7 @@ def _exit_done(lane: Lane, job: Job) -> JobDecision:
 def _enters_next(job: Job, terms: Terms) -> bool:
     """The exit was only the first step of this entry."""
     if job.exit_from * wanted_sign(job.signal.verb) > 0:
-        return True  # its own side was closed: that is only ever done to enter anew
+        return job.exit_to == 0  # its own side was closed to enter anew; less of it was all that was wanted
     match terms.on_opposite:
         case OnOpposite.REVERSE:
             return True

@@ -45,6 +45,8 @@ class Limits:
     """How long the id of an order that was not found is watched for."""
     late_fill: timedelta = timedelta(seconds=60)
     """How long an order that ended unfilled is kept, in case a fill of it was only late."""
+    gap_hold: timedelta = timedelta(seconds=5)
+    """How long an alert waits for one that is missing before it, where its recorder says `hold`."""
     unprotected_alarm: timedelta = timedelta(seconds=10)
 
 

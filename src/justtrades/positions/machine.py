@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from justtrades.positions import book, exits
+from justtrades.positions import book, exits, follow
 from justtrades.positions.changes import put, put_job, tell
 from justtrades.positions.commands import (
     CancelOrder,
@@ -34,6 +34,7 @@ from justtrades.positions.model import (
     Job,
     Lane,
     Noted,
+    Outcome,
     Purpose,
     Read,
     ReadKind,
@@ -122,17 +123,20 @@ def _job(lane: Lane, signal_id: str) -> Job:
 
 def _resolve(lane: Lane, decision: Resolve, now: datetime) -> Lane:
     job = _judged(lane, _job(lane, decision.signal_id), now)
+    lane = _heard(lane, job, decision.outcome)
     if job.entry is not None and lane.order(job.entry).unsent:
         gone = replace(lane.order(job.entry), unsent=False, status=Status.ABSENT, ended_at=now)
         lane = put(lane, replace(gone, reason=decision.reason))
     lane = replace(lane, jobs=tuple(j for j in lane.jobs if j.signal.id != job.signal.id))
-    return tell(lane, SignalDone(job.signal.id, decision.outcome, decision.reason, job.notes))
+    return tell(lane, SignalDone(job.signal.id, decision.outcome, decision.reason, job.notes, job.gap))
 
 
 def _begin_exit(lane: Lane, decision: BeginExit, now: datetime) -> Lane:
     job = _judged(lane, _job(lane, decision.signal_id), now)
     from_quantity = book.held(lane)
-    lane = put_job(lane, replace(job, begun=True, exiting=True, exit_from=from_quantity, exit_to=decision.to))
+    lane = put_job(
+        _heard(lane, job), replace(job, begun=True, exiting=True, exit_from=from_quantity, exit_to=decision.to)
+    )
     lane = replace(lane, retry_at=None, retries=0)
     if lane.trade is not None and decision.to == 0:
         lane = replace(lane, trade=replace(lane.trade, exit_reason=decision.reason))
@@ -152,7 +156,9 @@ def _placing(lane: Lane, command: PlaceOrder, now: datetime) -> Lane:
         lane = replace(lane, serial=lane.serial + len(ids))
     if order.purpose is Purpose.ENTRY:
         job = _judged(before, _job(lane, order.signal_id or ""), now)
-        lane = replace(lane, exits_lost=0)  # a new entry wants its exit, whatever somebody took away before
+        lane = replace(
+            _heard(lane, job), exits_lost=0
+        )  # a new entry wants its exit, whatever somebody took away before
         return put_job(lane, replace(job, begun=True, entry=order.id))
     return _count_exit(lane) if order.purpose is Purpose.CLOSE else lane
 
@@ -161,7 +167,15 @@ def _judged(lane: Lane, job: Job, now: datetime) -> Job:
     """The job with the rules it met, told once: when it begins, or when it ends without having begun."""
     if job.begun:
         return job
-    return replace(job, notes=job.notes + tuple(rule.text for rule in rules(lane, job, now)))
+    told = tuple(rule.text for rule in rules(lane, job, now))
+    return replace(job, notes=job.notes + told, gap=follow.gap(lane, job.signal))
+
+
+def _heard(lane: Lane, job: Job, outcome: Outcome | None = None) -> Lane:
+    """The strategy's chain goes on from this alert; blocked for a gap it does not, unless it is the first of all."""
+    if job.begun or (outcome is Outcome.BLOCKED and job.gap is not None and not follow.is_first(lane, job.signal)):
+        return lane
+    return follow.heard(lane, job.signal)
 
 
 def _count_exit(lane: Lane) -> Lane:

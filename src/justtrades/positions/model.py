@@ -171,6 +171,14 @@ class Held(StrEnum):
         return Held.FLAT if signed == 0 else Held.LONG if signed > 0 else Held.SHORT
 
 
+class OnGap(StrEnum):
+    """What becomes of an alert when the one before it is missing (see `follow`)."""
+
+    HOLD = "hold"
+    RESYNC = "resync"
+    BLOCK = "block"
+
+
 class TargetUpdate(StrEnum):
     MODIFY = "modify"
     REPLACE = "replace"
@@ -205,8 +213,35 @@ class Terms:
     targets: tuple[Target, ...] = ()
     stop: Stop | None = None
     target_update: TargetUpdate = TargetUpdate.MODIFY
+    up_to: int | None = None
+    """An add is what is missing to this many contracts, whatever `add_quantity` says."""
     only_when: tuple[Held, ...] = ()
     """The entry is made only while one of these is held; empty: whatever is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Where the strategy is after this alert's order and where it was before, signed, in its own contracts.
+
+    `contracts` and `contracts_before` are the same here, multiplied and rounded down; None when only the
+    strategy's side counts. `told_at` is the alert's own clock.
+    """
+
+    after: Decimal
+    before: Decimal | None = None
+    contracts: int | None = None
+    contracts_before: int | None = None
+    on_gap: OnGap = OnGap.BLOCK
+    told_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Where a recorder's last alert left its strategy, and the alert's own clock."""
+
+    recorder_id: RecorderId
+    position: Decimal
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +260,8 @@ class Signal:
     recorder_name: str = ""
     terms: Terms | None = None
     quantity: int | None = None
+    follow: Follow | None = None
+    """Given when the alert says where to be, not what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +424,8 @@ class Job:
     exit_refusal: str | None = None
     entry: ClientOrderId | None = None
     notes: tuple[str, ...] = ()
+    gap: str | None = None
+    """Why an alert must be missing before this one, as it was judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +459,7 @@ class SignalDone:
     outcome: Outcome
     reason: str
     notes: tuple[str, ...] = ()
+    gap: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,6 +513,8 @@ class Lane:
     busted: tuple[FillId, ...] = ()
     jobs: tuple[Job, ...] = ()
     trade: Trade | None = None
+    heard: tuple[Heard, ...] = ()
+    """Where the strategies that trade here were, by their last alert."""
     call: Call | None = None
     read: Read | None = None
     serial: int = 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from justtrades.positions import book, exits, jobs
+from justtrades.positions import book, exits, follow, jobs
 from justtrades.positions.commands import (
     CancelOrder,
     Command,
@@ -313,7 +313,7 @@ def _enter(lane: Lane, job: Job, now: datetime) -> PlaceOrder | None:
     signal = job.signal
     if not signal.verb.enters or signal.terms is None or not lane.synced or lane.divergence is not None:
         return None
-    if not jobs.known(lane):
+    if not jobs.known(lane) or (not job.begun and follow.verdict(lane, signal) is not None):
         return None  # no rule has been asked yet: what is held is about to change
     if book.held(lane) == 0 and (lane.trade is not None or book.resting(lane)):
         return None  # flat, but the trade before is not over: its exits may still rest
@@ -350,6 +350,7 @@ def wake_at(lane: Lane, now: datetime, limits: Limits) -> datetime | None:
 
 def _moments(lane: Lane, limits: Limits) -> list[datetime]:
     found = [j.signal.expires_at for j in lane.jobs if jobs.sendable(lane, j)]
+    found += [j.signal.received_at + limits.gap_hold for j in lane.jobs[:1] if follow.holds(lane, j)]
     found += [due for o in lane.orders if (due := look_at(o, limits)) is not None]
     found += [
         m for m in (lane.retry_at, lane.read_again_at, lane.entries_again_at, lane.protect_again_at) if m is not None

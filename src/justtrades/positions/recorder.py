@@ -15,7 +15,9 @@ from enum import StrEnum
 
 from justtrades.positions.model import (
     AccountId,
+    Follow,
     Held,
+    OnGap,
     OnOpposite,
     OnSameSide,
     RecorderId,
@@ -27,7 +29,8 @@ from justtrades.positions.model import (
     Terms,
     Verb,
 )
-from justtrades.positions.sizing import size, whole
+from justtrades.positions.sizing import Sized, size, whole
+from justtrades.positions.values import replace
 
 
 class QuantityFrom(StrEnum):
@@ -43,12 +46,6 @@ class ExitsFrom(StrEnum):
 class Mode(StrEnum):
     TRADE = "trade"
     SHADOW = "shadow"
-
-
-class OnGap(StrEnum):
-    HOLD = "hold"
-    RESYNC = "resync"
-    BLOCK = "block"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +144,8 @@ def signal_for(
     """The signal this route's lane receives. Exits need no size: they close what is held."""
     base = _base_quantity(recorder, reading)
     entry = size(base, route.multiplier, 0, None)
+    if (up_to := _up_to(recorder, reading, route.multiplier)) is not None:
+        entry = Sized(up_to, reason=f"{_size(reading)} × {route.multiplier:f} is less than one whole contract")
     add = size(_add_quantity(recorder, reading, base), route.multiplier, 0, None)
     if reading.verb.enters and entry.quantity < 1:
         return Blocked(entry.reason or "the quantity comes to less than one contract")
@@ -157,8 +156,9 @@ def signal_for(
         expires_at=expires_at,
         recorder_id=recorder.id,
         recorder_name=recorder.name,
-        terms=_terms(recorder, reading, entry.quantity, max(add.quantity, 1)),
+        terms=replace(_terms(recorder, reading, entry.quantity, max(add.quantity, 1)), up_to=up_to),
         quantity=_exit_quantity(reading, route.multiplier),
+        follow=_follow(recorder, reading, route.multiplier),
     )
 
 
@@ -177,6 +177,44 @@ def _terms(recorder: Recorder, reading: Reading, quantity: int, add_quantity: in
     )
 
 
+def _follow(recorder: Recorder, reading: Reading, multiplier: Decimal) -> Follow | None:
+    position = _position(reading)
+    if position is None:
+        return None
+    sized = recorder.quantity_from is QuantityFrom.ALERT
+    before = position.before
+    return Follow(
+        after=position.after,
+        before=before,
+        contracts=_contracts(position.after, multiplier) if sized else None,
+        contracts_before=_contracts(before, multiplier) if sized and before is not None else None,
+        on_gap=recorder.on_gap,
+        told_at=reading.alert_time,
+    )
+
+
+def _position(reading: Reading) -> StrategyPosition | None:
+    """None too when an entry would lead away from it: then the action is all there is."""
+    position, sign = reading.position, {Verb.BUY: 1, Verb.SELL: -1}.get(reading.verb, 0)
+    return None if position is None or (sign and position.after * sign <= 0) else position
+
+
+def _up_to(recorder: Recorder, reading: Reading, multiplier: Decimal) -> int | None:
+    position = _position(reading)
+    if position is None or recorder.quantity_from is QuantityFrom.RECORDER or not reading.verb.enters:
+        return None
+    return abs(_contracts(position.after, multiplier))
+
+
+def _contracts(position: Decimal, multiplier: Decimal) -> int:
+    """The strategy's contracts as ours: multiplied and rounded down, towards flat."""
+    return int(position * multiplier)
+
+
+def _size(reading: Reading) -> str:
+    return "0" if reading.position is None else f"{abs(reading.position.after):f}"
+
+
 def _on_same_side(recorder: Recorder, reading: Reading) -> OnSameSide:
     """The alert's wish wins, but no alert makes a recorder add that ignores its own side."""
     if reading.ignore_same_side or recorder.on_same_side is OnSameSide.IGNORE:
@@ -188,7 +226,9 @@ def _on_opposite(recorder: Recorder, reading: Reading) -> OnOpposite:
     """The alert's wish wins, but no alert makes a recorder open the other side that only closes or ignores."""
     if recorder.on_opposite in (OnOpposite.CLOSE, OnOpposite.IGNORE):
         return recorder.on_opposite
-    return reading.on_opposite or recorder.on_opposite
+    wanted = reading.on_opposite or recorder.on_opposite
+    # A bare order nets; a position that is named is gone to.
+    return OnOpposite.REVERSE if wanted is OnOpposite.NET and _position(reading) is not None else wanted
 
 
 def _exits(recorder: Recorder, reading: Reading) -> tuple[tuple[Target, ...], Stop | None]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from justtrades.positions import book
+from justtrades.positions import book, follow
 from justtrades.positions.jobs import entry_size, overtaken, owner_says_no, position_says_no, wanted_sign
 from justtrades.positions.model import ContractName, Held, Job, Lane, OnOpposite, OnSameSide, Terms
 
@@ -31,13 +31,13 @@ class Rule:
 def rules(lane: Lane, job: Job, now: datetime) -> tuple[Rule, ...]:
     """Every rule for this signal as the lane stands now, in the order they are asked."""
     if not job.signal.verb.enters:
-        return (_owner(lane, job), _held(lane))
+        return (_owner(lane, job), _held(lane), *_chain(lane, job))
     common = (_kill(lane), _age(job, now), _queue(lane, job), _unblocked(lane), _owner(lane, job))
     terms = job.signal.terms
     if terms is None:
         return common
     asked = (_only_when(lane, terms),) if terms.only_when else ()
-    return (*common, *asked, _side(lane, job, terms), _size(lane, job, terms))
+    return (*common, *asked, *_chain(lane, job), _side(lane, job, terms), _size(lane, job, terms))
 
 
 def positions_say_no(lanes: Iterable[Lane], contract: ContractName, most: int) -> str | None:
@@ -82,6 +82,21 @@ def _owner(lane: Lane, job: Job) -> Rule:
 def _held(lane: Lane) -> Rule:
     held = book.held(lane)
     return Rule("position", held != 0, f"{held:+d} held, broker shows {_shown(lane)}" if held else "flat")
+
+
+def _chain(lane: Lane, job: Job) -> tuple[Rule, ...]:
+    """Where the strategy says it is; only an alert that says so meets this rule."""
+    if job.signal.follow is None:
+        return ()
+    told = follow.told(lane, job.signal)
+    match follow.verdict(lane, job.signal):
+        case follow.Nothing(reason) | follow.Missing(reason):
+            return (Rule("strategy_position", False, f"{told}; {reason}"),)
+        case follow.Reduce(to):
+            return (Rule("strategy_position", job.signal.verb.enters is False, f"{told}; down to {to:+d}"),)
+        case None:
+            missing = follow.gap(lane, job.signal)
+            return (Rule("strategy_position", True, f"{told}; {missing}" if missing else told),)
 
 
 def _shown(lane: Lane) -> str:
