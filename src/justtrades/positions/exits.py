@@ -199,11 +199,11 @@ def _mend(lane: Lane, leg: Leg, order: Order, price: Decimal, now: datetime, lim
 
 
 def orders_of(lane: Lane, leg: Leg, ids: tuple[str, str], now: datetime) -> tuple[Order, Order | None]:
-    """The order, or OCO pair, that protects a leg."""
+    """The order, or OCO pair, that protects a leg. The ids are taken in turn: the next order's follows the last."""
+    wants = [(purpose, price) for purpose, price in _prices(leg) if price is not None]
     made = [
         _order(lane, leg, purpose, price, client_id, now)
-        for (purpose, price), client_id in zip(_prices(leg), ids, strict=True)
-        if price is not None
+        for (purpose, price), client_id in zip(wants, ids, strict=False)
     ]
     return made[0], made[1] if len(made) > 1 else None
 

@@ -46,7 +46,8 @@ def is_sqlite(url: URL) -> bool:
 
 
 def in_memory(url: URL) -> bool:
-    return is_sqlite(url) and (not url.database or url.database == ":memory:" or "mode=memory" in url.database)
+    """Nowhere on the disk: `:memory:`, or a named one (`file:name?mode=memory`) that a second connection keeps."""
+    return is_sqlite(url) and (url.database in (None, "", ":memory:") or url.query.get("mode") == "memory")
 
 
 def sqlite_writer(url: URL) -> Engine:

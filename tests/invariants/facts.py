@@ -1,0 +1,158 @@
+"""What is true, as far as anybody can know: the broker's own ledger, the engine's durable rows, what people did.
+
+Checkers compare these and nothing else. The ledger's documents are the broker's truth; the rows are read on a
+connection of their own, so they are durable. An order is ours when its command says that no hand placed it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+Entity = dict[str, Any]
+Place = tuple[int, int]
+"""The broker's ids of an account and a contract."""
+ENDED = frozenset({"Filled", "Canceled", "Rejected", "Expired", "Completed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """A contract as the broker lists it."""
+
+    name: str
+    tick: Decimal
+    point: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One alert and what the webhook said to it; `signal_id` None when it was refused."""
+
+    at: datetime
+    took: float
+    status: int
+    signal_id: str | None
+    recorder_id: str
+    enters: bool
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An invariant that did not hold: its number, and what was seen."""
+
+    id: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.id}: {self.text}"
+
+
+@dataclass
+class Facts:
+    """`rows` asks the engine's database; times are aware UTC."""
+
+    rows: Callable[..., list[tuple[Any, ...]]]
+    now: Callable[[], datetime]
+    contracts: dict[int, Traded] = field(default_factory=dict)
+    routes: dict[str, frozenset[int]] = field(default_factory=dict)
+    """The broker's accounts each recorder is routed to."""
+    docs: dict[str, dict[int, Entity]] = field(default_factory=lambda: defaultdict(dict))
+    answers: list[Answered] = field(default_factory=list)
+    hands: dict[Place, datetime] = field(default_factory=dict)
+    """When somebody else last acted at the broker, by place."""
+    killed_at: datetime | None = None
+    """When the kill switch was acknowledged; None from the moment somebody lifts it."""
+    broken: list[Broken] = field(default_factory=list)
+    _clients: dict[int, str] = field(default_factory=dict)
+    _fills: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    # ── gathering ──
+
+    def learn(self, kind: str, entity: Entity) -> None:
+        """A document as it now stands at the broker."""
+        known = self.docs[kind]
+        if kind == "fill" and entity["id"] not in known:
+            self._fills[entity["orderId"]].append(entity["id"])
+        if kind == "command" and entity["commandType"] == "New" and "clOrdId" in entity:
+            self._clients[entity["orderId"]] = entity["clOrdId"]
+        known[entity["id"]] = entity
+
+    def breach(self, id_: str, text: str) -> None:
+        self.broken.append(Broken(id_, text))
+
+    # ── the broker's truth ──
+
+    def place(self, order_id: int) -> Place:
+        order = self.docs["order"][order_id]
+        return order["accountId"], order["contractId"]
+
+    def client_id(self, order_id: int) -> str | None:
+        return self._clients.get(order_id)
+
+    def ours(self, order_id: int) -> bool:
+        """A command without a hand; a new order's command has its order's id."""
+        return bool(self.docs["command"].get(order_id, {}).get("isAutomated"))
+
+    def fills_of(self, order_id: int) -> list[Entity]:
+        """Executions that still count, oldest first."""
+        fills = self.docs["fill"]
+        return [fills[i] for i in self._fills.get(order_id, ()) if fills[i].get("active", True)]
+
+    def filled(self, order_id: int) -> int:
+        return sum(fill["qty"] for fill in self.fills_of(order_id))
+
+    def net(self, place: Place) -> int:
+        """The broker's own position."""
+        rows = [p for p in self.docs["position"].values() if (p["accountId"], p["contractId"]) == place]
+        return max(rows, key=lambda p: (p["timestamp"], p["id"]))["netPos"] if rows else 0
+
+    def our_net(self, place: Place) -> int:
+        return sum(
+            signed(fill)
+            for order in self.orders_at(place)
+            if self.ours(order["id"])
+            for fill in self.fills_of(order["id"])
+        )
+
+    def orders_at(self, place: Place) -> list[Entity]:
+        return [o for o in self.docs["order"].values() if (o["accountId"], o["contractId"]) == place]
+
+    def working(self, place: Place) -> list[Entity]:
+        return [order for order in self.orders_at(place) if order["ordStatus"] not in ENDED]
+
+    def version(self, order_id: int) -> Entity:
+        """The newest terms of an order."""
+        found = [v for v in self.docs["orderVersion"].values() if v["orderId"] == order_id]
+        return max(found, key=lambda v: v["id"])
+
+    def places(self) -> list[Place]:
+        return sorted({(o["accountId"], o["contractId"]) for o in self.docs["order"].values()})
+
+    def shown(self, place: Place) -> str:
+        contract = self.contracts.get(place[1])
+        return f"{place[0]} {contract.name if contract else place[1]}"
+
+    # ── the engine's rows ──
+
+    def one(self, query: str, *values: Any) -> Any:
+        found = self.rows(query, *values)
+        return found[0][0] if found else None
+
+    def lane(self, place: Place) -> tuple[str, str]:
+        """Our ids of a place: account and contract."""
+        account = self.one("select id from accounts where broker_account_id = ?", str(place[0]))
+        return str(account), self.contracts[place[1]].name
+
+
+def signed(fill: Entity) -> int:
+    return int(fill["qty"]) if fill["action"] == "Buy" else -int(fill["qty"])
+
+
+def one_line(texts: Iterable[object], most: int = 6) -> str:
+    found: Sequence[str] = [str(text) for text in texts]
+    return "; ".join(found[:most]) + (f" … {len(found)} in all" if len(found) > most else "")

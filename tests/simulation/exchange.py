@@ -1,0 +1,185 @@
+"""The broker's side of the simulation: the paper broker's own parts over a ledger in memory, without a server.
+
+Nothing of it is a copy: venue, operations, faults and the socket's manners are the simulator's. Only what reaches
+outside is replaced: the ledger's file by dictionaries, chance in tokens by a counter, HTTP by a direct call.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from random import Random
+
+from justtrades.broker.simulator import ledger as real
+from justtrades.broker.simulator.book import TERMINAL, Account, Book
+from justtrades.broker.simulator.calls import Call
+from justtrades.broker.simulator.counter import Counter
+from justtrades.broker.simulator.documents import Entity, day_number, dumps, loads
+from justtrades.broker.simulator.floor import FIRST_ACCOUNT, Floor, History
+from justtrades.broker.simulator.ledger import Entry, Ledger
+from justtrades.broker.simulator.listing import Contract, find_contract
+from justtrades.broker.simulator.matching import MARKET
+from justtrades.broker.simulator.replies import Reply
+from justtrades.broker.simulator.rules import Leg, Refused, Ticket, Unknown
+from justtrades.broker.simulator.sessions import Session, Sessions
+from justtrades.broker.simulator.sockets import Sockets, Timing
+from justtrades.broker.simulator.tape import Event
+from tests.simulation import loop
+
+Row = tuple[int, int, bool, str]
+"""A document's master, its day, whether it is a live order, its text."""
+CASH = Decimal(50_000)
+MANUAL: Entity = {"isAutomated": False}
+ORDERS_CHILDREN = ("command", "orderVersion", "fill")
+
+
+class MemoryLedger(Ledger):
+    """The same answers from dictionaries. `heard` is told every event once it is kept."""
+
+    def __init__(self, heard: Callable[[Sequence[Event]], None]) -> None:
+        self._rows: dict[str, dict[int, Row]] = {}
+        self._heard = heard
+
+    def close(self) -> None:
+        return None
+
+    def write(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            day = day_number(entry.at)
+            for event in entry.events:
+                self._keep(event, day)
+            self._heard(entry.events)
+
+    def _keep(self, event: Event, day: int) -> None:
+        kind, entity = event.entity_type, event.entity
+        rows = self._rows.setdefault(kind, {})
+        before = rows.get(entity["id"])
+        master = entity[real.MASTERS[kind]] if kind in real.MASTERS else entity["id"]
+        live = kind == "order" and entity["ordStatus"] not in TERMINAL
+        rows[entity["id"]] = (master, before[1] if before else day, live, dumps(entity))
+
+    def item(self, kind: str, id_: int) -> str | None:
+        row = self._rows.get(kind, {}).get(id_)
+        return row[3] if row else None
+
+    def every(self, kind: str) -> list[str]:
+        return [row[3] for _, row in sorted(self._rows.get(kind, {}).items())]
+
+    def recent(self, kind: str, since: datetime) -> list[str]:
+        first, live = day_number(since), self._live() if kind in ORDERS_CHILDREN else set()
+        rows = sorted(self._rows.get(kind, {}).items())
+        return [text for _, (master, day, is_live, text) in rows if day >= first or is_live or master in live]
+
+    def children(self, kind: str, master: int) -> list[str]:
+        return [row[3] for _, row in sorted(self._rows.get(kind, {}).items()) if row[0] == master]
+
+    def recent_children(self, kind: str, master: int, since: datetime) -> list[str]:
+        first = day_number(since)
+        rows = sorted(self._rows.get(kind, {}).items())
+        return [text for _, (of, day, live, text) in rows if of == master and (day >= first or live)]
+
+    def load(self) -> Book:
+        return Book()
+
+    def _live(self) -> set[int]:
+        return {id_ for id_, row in self._rows.get("order", {}).items() if row[2]}
+
+
+class AlwaysRemembering(History):
+    """Keeps what documents were before, so that each single read can be as late as its own fault says."""
+
+    def remember(self, events: Sequence[Event], now: datetime) -> None:
+        lag, self.lag = self.lag, timedelta(seconds=1)
+        super().remember(events, now)
+        self.lag = lag
+
+
+class NumberedSessions(Sessions):
+    """Tokens that are the same in every run."""
+
+    _numbers: itertools.count[int]
+
+    def renew(self, session: Session, now: datetime) -> str:
+        super().renew(session, now)
+        random = next(reversed(session.tokens))
+        token = f"token-{session.id}-{len(session.tokens)}-{int(now.timestamp())}"
+        session.tokens[token] = session.tokens.pop(random)
+        return token
+
+
+class Exchange:
+    """One broker with `accounts` accounts. Needs a running loop."""
+
+    def __init__(self, rng: Random, heard: Callable[[Sequence[Event]], None]) -> None:
+        self.floor = Floor(MemoryLedger(heard), loop.clock)
+        self.history = AlwaysRemembering(self.floor.ledger)
+        self.floor.history = self.history
+        self.counter = Counter(self.floor, NumberedSessions())
+        self.sockets = Sockets(self.counter, Timing(), rng)
+
+    async def open(self, accounts: int, prices: dict[str, Decimal]) -> None:
+        await self.floor.open_accounts(accounts, CASH)
+        for name, price in prices.items():
+            await self.move(name, price)
+
+    async def take(self, call: Call, lag: float = 0.0) -> Reply:
+        """The reply to a call; a read sees the broker as it was `lag` seconds ago."""
+        self.history.lag = timedelta(seconds=lag)
+        reply = await self.counter.take(call)
+        self.history.lag = timedelta(0)
+        return reply
+
+    # ── market and people ──
+
+    @staticmethod
+    def contract(name: str) -> Contract:
+        found = find_contract(name, loop.BEGAN)
+        assert found is not None
+        return found
+
+    @staticmethod
+    def account_id(number: int) -> int:
+        return FIRST_ACCOUNT + number
+
+    def price(self, name: str) -> Decimal:
+        return self.floor.venue.book.prices[self.contract(name).id]
+
+    def net(self, account: int, name: str) -> int:
+        return self.floor.venue.book.net(account, self.contract(name).id)
+
+    async def move(self, name: str, price: Decimal) -> None:
+        await self.floor.trade_at(self.contract(name), price)
+
+    async def by_hand(self, account: int, name: str, action: str, quantity: int) -> bool:
+        """A person's market order; False when the venue refuses it."""
+        ticket = Ticket(account, name, quantity, Leg(action, MARKET), stamp=MANUAL)
+        return await self._hand(lambda venue, now: venue.place(ticket, now))
+
+    async def cancel_by_hand(self, order_id: int) -> bool:
+        return await self._hand(lambda venue, now: venue.cancel(order_id, now, stamp=MANUAL))
+
+    async def liquidate(self, account: int, name: str) -> bool:
+        """The broker's risk desk closes a position."""
+        return await self._hand(lambda venue, now: venue.liquidate(account, self.contract(name), now, stamp=MANUAL))
+
+    async def _hand(self, verb: Callable[..., object]) -> bool:
+        try:
+            outcome = await self.floor.act(verb)  # type: ignore[arg-type]  # a lambda over the venue
+        except (Refused, Unknown):
+            return False
+        self.floor.tell(outcome.frames)
+        return True
+
+    async def limit(self, account: int, **changes: object) -> None:
+        """New limits of an account (`simulator.book.Account`)."""
+        book = self.floor.venue.book.accounts
+        now = book[account]
+        fields = {name: changes.get(name, getattr(now, name)) for name in Account.__slots__}
+        await self.floor.set_account(Account(**fields))  # type: ignore[arg-type]  # fields by name
+
+    # ── the truth ──
+
+    def documents(self, kind: str) -> list[Entity]:
+        return [loads(text) for text in self.floor.ledger.every(kind)]

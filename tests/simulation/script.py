@@ -1,0 +1,256 @@
+"""What happens in one schedule: people, markets and misfortunes, all from one seed.
+
+A schedule plays some acts under the weather of its kind, then the faults stop. A minute and a half later every
+signal must have its end, books and broker must agree, and nothing may be under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from random import Random
+
+from justtrades.positions.model import OnOpposite, OnSameSide, RecorderId, Stop, Target, TargetUpdate
+from justtrades.positions.prices import Distance, Unit
+from justtrades.positions.recorder import QuantityFrom, Recorder, Route
+from tests.simulation import loop
+from tests.simulation.life import Trouble
+from tests.simulation.wires import Weather
+from tests.simulation.world import CRASH_POINTS, World
+
+Act = Callable[[World, Random], Awaitable[None]]
+PAUSES = (0.0, 0.02, 0.1, 0.4, 1.0, 3.0, 8.0, 20.0)
+CALM = 90.0
+"""Seconds between the last fault and the reckoning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A sort of schedule: its weather while faults last, and how often each of its acts comes."""
+
+    name: str
+    weather: Weather = field(default_factory=Weather)
+    acts: tuple[tuple[str, int], ...] = ()
+    contracts: int = 1
+
+
+TRADING = (("alert", 9), ("close", 3), ("burst", 1), ("again", 1), ("nonsense", 1), ("price", 7))
+CRASHES = (("crash", 3), ("crash at a point", 5))
+STREAM = (("socket", 4),)
+KINDS = (
+    Kind("calm", acts=TRADING),
+    Kind("answers", Weather(not_sent=0.05, lost_request=0.08, lost_answer=0.1, server_error=0.06), TRADING),
+    Kind("stream", Weather(frames_lost=0.1, frames_late=0.15, frames_doubled=0.1), TRADING + STREAM),
+    Kind("crashes", Weather(lost_answer=0.03), TRADING + CRASHES),
+)
+
+
+# ── recorders ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def recorders(world: World, rng: Random, contracts: int) -> dict[str, Recorder]:
+    """Two strategies by their tokens: the second shares the first one's account and, often, its contract."""
+    accounts = [world.account(1), world.account(2)]
+    symbols = ["MNQ1!", "MES1!" if contracts > 1 or rng.random() < 0.3 else "MNQ1!"]
+    routed = [accounts if rng.random() < 0.3 else accounts[:1], accounts[:1]]
+    made = {}
+    for number, (symbol, routes) in enumerate(zip(symbols, routed, strict=True), 1):
+        made[f"token-{number}"] = Recorder(
+            id=RecorderId(f"r{number}"),
+            name=f"strategy {number}",
+            symbol=symbol,
+            quantity=rng.choice([1, 1, 2, 3]),
+            quantity_from=rng.choice(list(QuantityFrom)),
+            add_quantity=rng.choice([None, 1]),
+            max_quantity=rng.choice([None, 3, 6]),
+            on_same_side=rng.choice([OnSameSide.ADD, OnSameSide.ADD, OnSameSide.IGNORE]),
+            on_opposite=rng.choice(list(OnOpposite)),
+            targets=_targets(rng),
+            stop=Stop(distance=Distance(Decimal(40), Unit.TICKS)) if rng.random() < 0.5 else None,
+            target_update=rng.choice(list(TargetUpdate)),
+            routes=tuple(Route(account) for account in routes),
+        )
+    return made
+
+
+def _targets(rng: Random) -> tuple[Target, ...]:
+    near, far = (Distance(Decimal(ticks), Unit.TICKS) for ticks in (rng.choice([8, 20]), 40))
+    kind = rng.random()
+    if kind < 0.1:
+        return ()
+    if kind < 0.75:
+        return (Target(distance=near),)
+    return (Target(distance=near, percent=Decimal(50)), Target(distance=far, percent=Decimal(50)))
+
+
+# ── acts ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _alert(world: World, rng: Random) -> None:
+    _say(world, rng, rng.choice(["buy", "sell"]))
+
+
+async def _close(world: World, rng: Random) -> None:
+    _say(world, rng, "close", quantity=1 if rng.random() < 0.25 else None)
+
+
+def _say(world: World, rng: Random, action: str, *, quantity: int | None = None, token: str | None = None) -> bytes:
+    token = token or rng.choice(["token-1", "token-1", "token-2"])
+    alert: dict[str, object] = {"action": action, "ticker": "MNQ1!", "time": f"{loop.seconds():.3f}-{rng.random()}"}
+    if quantity is not None or rng.random() < 0.2:
+        alert["quantity"] = str(quantity or rng.choice([1, 2]))
+    world.trace.tell(f"* {token}: {action} {alert.get('quantity', '')}")
+    body = json.dumps(alert).encode()
+    world.alert(token, body, enters=action in ("buy", "sell"))
+    return body
+
+
+async def _burst(world: World, rng: Random) -> None:
+    """Contradictions within a second."""
+    for _ in range(rng.randint(2, 5)):
+        _say(world, rng, rng.choice(["buy", "sell", "close"]), token="token-1")
+        await asyncio.sleep(rng.choice([0.0, 0.0, 0.05, 0.3]))
+
+
+async def _again(world: World, rng: Random) -> None:
+    """One alert twice, as TradingView sends it again."""
+    body = _say(world, rng, rng.choice(["buy", "sell"]), token="token-1")
+    await asyncio.sleep(rng.choice([0.0, 0.02, 5.0]))
+    world.trace.tell("* token-1: the same again")
+    world.alert("token-1", body, enters=True)
+
+
+async def _nonsense(world: World, rng: Random) -> None:
+    body = rng.choice([b"\xff\xfe", b"{", b"{}", b'{"action": "fly"}', b"[]", b'{"action":"buy","quantity":"-1"}'])
+    world.trace.tell(f"* token-1: {body!r}")
+    world.alert("token-1", body, enters=True)
+
+
+async def _price(world: World, rng: Random) -> None:
+    name = rng.choice(["MNQZ6", "MNQZ6", "MESZ6"])
+    contract = world.exchange.contract(name)
+    price = world.exchange.price(name) + rng.randint(-30, 30) * contract.root.tick_size
+    world.trace.tell(f"* {name} trades at {price}")
+    await world.exchange.move(name, price)
+
+
+async def _crash(world: World, rng: Random) -> None:
+    world.crash("now")
+
+
+async def _crash_at(world: World, rng: Random) -> None:
+    point = (rng.choice([*CRASH_POINTS, "anywhere"]), rng.randint(1, 6))
+    world.crash_in = point
+    world.trace.tell(f"* the engine will die {point[0]}, time {point[1]}")
+
+
+async def _socket(world: World, rng: Random) -> None:
+    """Something befalls the user socket."""
+    what = rng.choice(["drop", "half open", "silence", "shutdown"])
+    world.trace.tell(f"* the socket: {what}")
+    tubes = world.engine.dialler.tubes if world.engine is not None else []
+    match what:
+        case "drop":
+            for tube in tubes:
+                tube.break_off()
+        case "half open":
+            for tube in tubes:
+                tube.half_open = True
+        case "silence":
+            world.exchange.sockets.silence()
+        case _:
+            world.exchange.sockets.shut_down(rng.choice(["Maintenance", "ConnectionQuotaReached"]))
+
+
+ACTS: dict[str, Act] = {
+    "alert": _alert,
+    "close": _close,
+    "burst": _burst,
+    "again": _again,
+    "nonsense": _nonsense,
+    "price": _price,
+    "crash": _crash,
+    "crash at a point": _crash_at,
+    "socket": _socket,
+}
+
+
+# ── the play ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How a schedule went. `story` is short; `digest` is over all that happened."""
+
+    seed: int
+    kind: str
+    digest: str
+    steps: int
+    seconds: float
+    broken: tuple[str, ...]
+    story: str
+
+
+def kind_of(seed: int) -> Kind:
+    return KINDS[seed % len(KINDS)]
+
+
+def play(seed: int, kind: Kind | None = None) -> Played:
+    return loop.run(_play(seed, kind or kind_of(seed)))
+
+
+async def _play(seed: int, kind: Kind) -> Played:
+    world, rng = World(seed), Random(f"{seed} script")
+    world.recorders |= recorders(world, rng, kind.contracts)
+    try:
+        await world.open()
+        ticking = asyncio.create_task(_tick(world))
+        await _acts(world, rng, kind)
+        await _rest(world)
+        ticking.cancel()
+        await asyncio.gather(ticking, return_exceptions=True)
+    finally:
+        await world.close()
+    return Played(
+        seed, kind.name, world.trace.digest, world.steps, loop.seconds(),
+        tuple(str(broken) for broken in world.facts.broken), story(world, kind),
+    )  # fmt: skip
+
+
+async def _acts(world: World, rng: Random, kind: Kind) -> None:
+    names, weights = zip(*kind.acts, strict=True)
+    await asyncio.sleep(rng.choice([0.0, 1.0, 2.0]))
+    world.net.weather = replace(kind.weather)
+    for _ in range(rng.randint(6, 16)):
+        await ACTS[rng.choices(names, weights)[0]](world, rng)
+        await asyncio.sleep(rng.choice(PAUSES))
+        if world.facts.broken:
+            return
+
+
+async def _rest(world: World) -> None:
+    world.net.weather, world.trouble, world.crash_in = Weather(), Trouble(), None
+    world.watch.condition.calm_since = loop.seconds()
+    world.trace.tell("* the faults stop")
+    await asyncio.sleep(CALM)
+    if not world.facts.broken:
+        world.watch.at_rest()
+
+
+async def _tick(world: World) -> None:
+    while True:
+        await asyncio.sleep(0.5)
+        world.watch.ticked()
+
+
+def story(world: World, kind: Kind, most: int = 60) -> str:
+    lines = world.trace.lines[-most:]
+    cut = len(world.trace.lines) - len(lines)
+    head = [f"{kind.name}, seed {world.seed}"] + ([f"  … {cut} lines before"] if cut else [])
+    return "\n".join(head + lines)
+
+
+__all__ = ["KINDS", "Kind", "Played", "kind_of", "play", "story"]

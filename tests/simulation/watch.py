@@ -1,0 +1,53 @@
+"""The checkers at work in one schedule: each is told of everything, whatever the engine thinks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from justtrades.broker.simulator.tape import Event
+from tests.invariants.checker import Change, Checker, Condition, Written
+from tests.invariants.every import CHECKERS
+from tests.simulation import loop
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Watch:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.condition = Condition()
+        self.checkers: list[Checker] = [make(world.facts, self.condition) for make in CHECKERS]
+
+    def wrote(self, sent: Written) -> None:
+        self._all(lambda checker: checker.written(sent))
+
+    def over(self, sent: Written) -> None:
+        self._all(lambda checker: checker.over(sent))
+
+    def venue_changed(self, events: Sequence[Event]) -> None:
+        changes = [Change(e.entity_type, e.event_type == "Created", e.entity) for e in events]
+        self._all(lambda checker: checker.changed(changes))
+
+    def committed(self) -> None:
+        self._all(lambda checker: checker.committed())
+
+    def died(self) -> None:
+        self._all(lambda checker: checker.died())
+
+    def ticked(self) -> None:
+        self._all(lambda checker: checker.ticked())
+
+    def at_rest(self) -> None:
+        self._all(lambda checker: checker.at_rest())
+
+    def _all(self, tell: Callable[[Checker], None]) -> None:
+        world, condition = self._world, self.condition
+        condition.now = loop.seconds()
+        condition.desk = world.engine.desk if world.engine is not None and world.alive else None
+        before = len(world.facts.broken)
+        for checker in self.checkers:
+            tell(checker)
+        for broken in world.facts.broken[before:]:
+            world.trace.tell(f"# {broken}")
