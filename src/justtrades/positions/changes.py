@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from justtrades.positions.model import (
+    ClientOrderId,
     Job,
     Lane,
     News,
     Order,
 )
 from justtrades.positions.values import replace
+
+
+def client_id(lane: Lane, offset: int = 0) -> ClientOrderId:
+    """Made from the lane's serial number, so that replaying the same facts makes the same id."""
+    return ClientOrderId(f"jt{lane.tag}-{lane.serial + offset + 1}")
 
 
 def tell(lane: Lane, *news: News) -> Lane:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from justtrades.positions.adoption import Adoption
 from justtrades.positions.model import (
     BrokerOrder,
     BrokerOrderId,
@@ -141,9 +142,10 @@ class PictureWanted:
 
 @dataclass(frozen=True, slots=True)
 class LaneResumed:
-    """A person decided: `adopt` makes the foreign quantity ours, otherwise it stays shown and untouched."""
+    """A person lets the lane go on. What is not ours stays shown and untouched (`leave`), but for an `adoption`."""
 
     adopt: bool
+    adoption: Adoption | None = None
 
 
 @dataclass(frozen=True, slots=True)

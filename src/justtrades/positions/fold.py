@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import assert_never
 
 from justtrades.positions import book, follow
+from justtrades.positions.adoption import adopt, give_up
 from justtrades.positions.changes import put, tell
 from justtrades.positions.events import (
     AnswerLost,
@@ -40,6 +41,7 @@ from justtrades.positions.model import (
     BrokerOrderId,
     Call,
     CallKind,
+    ClientOrderId,
     Divergence,
     Doubt,
     Fill,
@@ -52,10 +54,11 @@ from justtrades.positions.model import (
     Purpose,
     Status,
 )
-from justtrades.positions.settle import exit_denied, settle, write_off
+from justtrades.positions.settle import exit_denied, settle
 from justtrades.positions.values import replace
 
 NOT_FOUND = "not found at the broker"
+MOST_LIQUIDATORS = 50
 
 
 def apply(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:
@@ -93,7 +96,7 @@ def _fold(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:  # n
         case PictureWanted():
             return replace(lane, picture_wanted=True, read_again_at=None)
         case LaneResumed():
-            return _resumed(lane, now)
+            return _resumed(lane, event, now)
         case TimePassed():
             return lane
         case _:
@@ -255,13 +258,28 @@ def _lost(lane: Lane, call: Call, answer: AnswerLost, now: datetime, limits: Lim
     return replace(lane, stale_since=now, picture_wanted=True)
 
 
-def _resumed(lane: Lane, now: datetime) -> Lane:
-    """A person looked and lets the lane go on. When the broker is flat and our books are not, they follow it."""
+def _resumed(lane: Lane, event: LaneResumed, now: datetime) -> Lane:
+    """A person looked and lets the lane go on. Where the broker holds less than our books, they follow it."""
+    lane = replace(lane, blocked=None, stopped=None, halted=None, exits_refused=0, exits_lost=0, protect_again_at=None)
+    if (gone := _not_at_broker(lane)) != 0:
+        if gone == book.held(lane) and lane.trade is not None:
+            lane = replace(lane, trade=replace(lane.trade, exit_reason="unknown"))
+        lane = give_up(lane, gone, now)
+    if event.adoption is not None:
+        lane = adopt(lane, event.adoption, now)
+    left = book.foreign_quantity(lane)
+    return replace(lane, left=left, divergence=None, retry_at=None, retries=0, picture_wanted=True)
+
+
+def _not_at_broker(lane: Lane) -> int:
+    """Signed contracts of our books that the broker does not hold and that no fill took away."""
     standing = book.standing(lane)
-    lane = replace(lane, blocked=None, halted=None, exits_refused=0, exits_lost=0, protect_again_at=None)
-    if standing.held and standing.held + standing.foreign == 0 and lane.broker_quantity == 0:
-        lane = write_off(lane, now)
-    return replace(lane, retry_at=None, retries=0, picture_wanted=True)
+    shown = standing.held + standing.foreign
+    against = standing.held * (standing.foreign - lane.left) < 0
+    if not against or lane.broker_quantity != shown or standing.waiting:
+        return 0
+    kept = shown - lane.left
+    return standing.held - kept if kept * standing.held > 0 else standing.held
 
 
 def _restarted(lane: Lane, now: datetime, limits: Limits) -> Lane:
@@ -277,7 +295,7 @@ def _restarted(lane: Lane, now: datetime, limits: Limits) -> Lane:
 def _report(lane: Lane, said: BrokerOrder, now: datetime, *, trusted: bool = False) -> Lane:
     order = _known(lane, said)
     if order is None:
-        return lane
+        return _not_ours(lane, said, now)
     late = order.status is Status.ABSENT
     lane = _bind(lane, order, said.broker_id)
     lane = put(lane, _merged(lane.order(order.id), said, now, trusted=trusted))
@@ -285,6 +303,46 @@ def _report(lane: Lane, said: BrokerOrder, now: datetime, *, trusted: bool = Fal
         text = f"the broker showed {order.purpose} {order.id} after it counted as not placed"
         lane = tell(lane, Noted(order.signal_id, text, alarm=True))
     return lane
+
+
+def _not_ours(lane: Lane, said: BrokerOrder, now: datetime) -> Lane:
+    """Somebody else's order is left alone, but two kinds are remembered: the broker's own, and a twin of ours."""
+    first = next((o for o in lane.orders if o.id == said.client_id and o.twin_of is None), None)
+    if first is not None:
+        return _twin(lane, first, said, now)
+    if not said.admin or said.broker_id in lane.liquidators:
+        return lane
+    lane = replace(lane, liquidators=(*lane.liquidators, said.broker_id)[-MOST_LIQUIDATORS:])
+    quantity = sum(f.quantity for f in lane.fills if f.broker_order_id == said.broker_id)
+    return _liquidated(lane, quantity) if quantity else lane
+
+
+def _liquidated(lane: Lane, quantity: int) -> Lane:
+    text = f"the broker itself liquidated {quantity} {lane.contract.name}: entries stop until a person resumes the lane"
+    signal_id = lane.trade.signal_id if lane.trade else None
+    return tell(replace(lane, stopped=lane.stopped or text), Noted(signal_id, text, alarm=True))
+
+
+def _twin(lane: Lane, first: Order, said: BrokerOrder, now: datetime) -> Lane:
+    """The broker made two orders of one of ours: what works is cancelled, what has filled is ours and protected."""
+    twin = replace(
+        first,
+        id=ClientOrderId(f"{first.id}/{said.broker_id}"),
+        twin_of=first.id,
+        broker_id=said.broker_id,
+        status=Status.SENT,
+        quantity=said.quantity or first.quantity,
+        claimed=0,
+        version=0,
+        oco=None,
+        doubt=None,
+        ended_at=None,
+        cancel_asked=0,
+        changed_at=None,
+    )
+    text = f"found twice: the broker shows {first.broker_id} and {said.broker_id} for one {first.purpose} of ours"
+    lane = tell(replace(lane, stopped=lane.stopped or text), Noted(first.signal_id, text, alarm=True))
+    return put(lane, _merged(twin, said, now, trusted=True))
 
 
 def _known(lane: Lane, said: BrokerOrder) -> Order | None:
@@ -322,7 +380,8 @@ def _version(order: Order, said: BrokerOrder, *, trusted: bool) -> Order:
 def _fill(lane: Lane, fill: Fill) -> Lane:
     if fill.id in lane.busted or any(f.id == fill.id for f in lane.fills):
         return lane
-    return replace(lane, fills=(*lane.fills, fill))
+    lane = replace(lane, fills=(*lane.fills, fill))
+    return _liquidated(lane, fill.quantity) if fill.broker_order_id in lane.liquidators else lane
 
 
 def _bust(lane: Lane, fill_id: FillId) -> Lane:
@@ -455,7 +514,7 @@ def _believe(lane: Lane, difference: int) -> Lane:
     foreign = lane.foreign + difference
     lane = replace(lane, foreign=foreign, divergence=None)
     total = book.standing(lane).foreign
-    if total == 0:
+    if total == lane.left:
         return lane
     text = f"the broker holds {total:+d} on {lane.contract.name} that no order of ours explains"
     lane = replace(lane, blocked=lane.blocked or text)

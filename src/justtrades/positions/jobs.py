@@ -105,8 +105,24 @@ def _why_not(lane: Lane, job: Job, now: datetime) -> tuple[Outcome, str] | None:
         held_up = lane.order(job.entry).reason if job.entry is not None else None
         why = f"; it waited because of {held_up}" if held_up else ""
         return Outcome.EXPIRED, f"too old to be sent: {waited:.0f} s after it was received{why}"
-    if lane.blocked is not None:
-        return Outcome.BLOCKED, lane.blocked
+    closed = lane_says_no(lane, job.signal)
+    if closed is not None and not _closes_first(lane, job):
+        return Outcome.BLOCKED, closed
+    return None
+
+
+def _closes_first(lane: Lane, job: Job) -> bool:
+    """An opposite signal ends what is held before it opens anything: that half of it is never blocked."""
+    return not job.exited and book.held(lane) * wanted_sign(job.signal.verb) < 0
+
+
+def lane_says_no(lane: Lane, signal: Signal) -> str | None:
+    """Why no entry may be opened on this lane now: a person has to resume it, or it would trade against others."""
+    if (closed := lane.stopped or lane.blocked) is not None:
+        return closed
+    foreign = book.foreign_quantity(lane)
+    if foreign * wanted_sign(signal.verb) < 0:
+        return f"it would trade against {foreign:+d} {lane.contract.name} that is not ours"
     return None
 
 
@@ -334,6 +350,9 @@ def seen_ended(lane: Lane, order: Order) -> bool:
 
 
 def _entry_outcome(lane: Lane, job: Job, order: Order, done: int) -> tuple[Outcome, str]:
+    if any(o.twin_of == order.id for o in lane.orders):
+        text = f"the broker made two orders of one: {_filled_text(lane, order, done)}, and look at the second"
+        return Outcome.NEEDS_ATTENTION, text
     if done >= order.quantity:
         return Outcome.FILLED, _filled_text(lane, order, done)
     if done > 0:

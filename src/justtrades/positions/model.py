@@ -38,6 +38,10 @@ BrokerOrderId = NewType("BrokerOrderId", str)
 FillId = NewType("FillId", str)
 
 
+ADOPTED = "A"
+"""Before the id of a fill that the broker does not have: contracts taken over from an earlier session."""
+
+
 class Action(StrEnum):
     """The side of an order, in Tradovate's words."""
 
@@ -290,8 +294,12 @@ class Fill:
 
     @property
     def order_key(self) -> tuple[int, str]:
-        """Tradovate's ids rise, so they order fills in time; shorter strings of digits are smaller numbers."""
-        return (len(self.id), self.id)
+        """Tradovate's ids rise, so they order fills in time; shorter strings of digits are smaller numbers.
+
+        What was taken over without a fill of its own (`adoption`) stands right behind what was there before it.
+        """
+        digits = self.id.removeprefix(ADOPTED)
+        return (len(digits), digits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +322,8 @@ class BrokerOrder:
     at: datetime | None = None
     version: int = 0
     """Grows with each replacement the broker accepted; a smaller one is older news."""
+    admin: bool = False
+    """Made by the broker itself, as in an automatic liquidation (protocol.md appendix A, official)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +373,8 @@ class Order:
     ended_at: datetime | None = None
     unlisted_since: datetime | None = None
     """Since when the broker's lists do not show this order although it should be alive."""
+    twin_of: ClientOrderId | None = None
+    """The broker shows a second order under this id of ours: it is cancelled, or protected when it has filled."""
 
     @property
     def unbound(self) -> bool:
@@ -520,7 +532,11 @@ class Lane:
     serial: int = 0
     """Counts the orders and commands of this lane; makes their ids, so that a replay makes the same ones."""
     foreign: int = 0
-    """Signed contracts at the broker that are not ours: shown, never traded against."""
+    """Signed contracts at the broker that are not ours and that no fill here explains: shown, never traded against."""
+    left: int = 0
+    """Signed foreign contracts a person decided to leave: entries on their side go on beside them."""
+    liquidators: tuple[BrokerOrderId, ...] = ()
+    """Orders of the broker itself on this contract, the newest last."""
     broker_quantity: int | None = None
     checked_at: datetime | None = None
     divergence: Divergence | None = None
@@ -545,7 +561,9 @@ class Lane:
     unprotected_told: bool = False
     killed: bool = False
     blocked: str | None = None
-    """Entries are blocked until a person resumes, for this reason."""
+    """Entries are blocked while something stands here that is not ours, until it is gone or a person resumes."""
+    stopped: str | None = None
+    """Entries are stopped until a person resumes: the broker liquidated, or an order was found twice."""
     halted: str | None = None
     news: tuple[News, ...] = field(default=())
 

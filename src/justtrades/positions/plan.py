@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from justtrades.positions import book, exits, follow, jobs
+from justtrades.positions.changes import client_id
 from justtrades.positions.commands import (
     CancelOrder,
     Command,
@@ -24,7 +25,6 @@ from justtrades.positions.commands import (
 from justtrades.positions.limits import Limits, look_due
 from justtrades.positions.model import (
     Action,
-    ClientOrderId,
     Job,
     Lane,
     Order,
@@ -51,11 +51,6 @@ def plan(lane: Lane, now: datetime, limits: Limits) -> Decision | None:
         or _read(lane, now, limits)
         or (_mutate(lane, now, limits) if _free(lane, now) else None)
     )
-
-
-def client_id(lane: Lane, offset: int = 0) -> ClientOrderId:
-    """Made from the lane's serial number, so that replaying the same facts makes the same id."""
-    return ClientOrderId(f"jt{lane.tag}-{lane.serial + offset + 1}")
 
 
 def _flat(lane: Lane, now: datetime, limits: Limits) -> GoFlat | None:
@@ -189,7 +184,7 @@ def _stray(lane: Lane, now: datetime, limits: Limits) -> Order | None:
 
 
 def _unwanted(lane: Lane, order: Order, now: datetime, limits: Limits) -> bool:
-    if now - order.sent_at >= limits.overdue_after:
+    if now - order.sent_at >= limits.overdue_after or order.twin_of is not None:
         return True
     if order.purpose is not Purpose.ENTRY:
         return False
@@ -270,7 +265,7 @@ def _close_at_market(lane: Lane, job: Job | None, to: int, now: datetime) -> Pla
 def _only_ours(lane: Lane, to: int) -> bool:
     """All of it shall go, and whatever the broker holds is ours: liquidation cannot touch anybody else's."""
     held, foreign = book.held(lane), book.foreign_quantity(lane)
-    return to == 0 and held * foreign <= 0 and _at_most(lane.broker_quantity or 0, held)
+    return to == 0 and not lane.left and held * foreign <= 0 and _at_most(lane.broker_quantity or 0, held)
 
 
 def _at_most(quantity: int, held: int) -> bool:
@@ -279,8 +274,11 @@ def _at_most(quantity: int, held: int) -> bool:
 
 
 def offset_by_foreign(lane: Lane) -> bool:
-    """The broker holds less than our books: only its own position may be closed, never ours by count."""
-    return book.held(lane) * book.foreign_quantity(lane) < 0
+    """The broker holds less than our books: only its own position may be closed, never ours by count.
+
+    What a person left on the other side explains such a difference, and then ours is closed by count.
+    """
+    return book.held(lane) * (book.foreign_quantity(lane) - lane.left) < 0
 
 
 def _lost_one(lane: Lane, job: Job | None) -> bool:
@@ -372,4 +370,4 @@ def _restless(lane: Lane) -> bool:
     return moving or cancelling or book.unsettled_moving(lane) or lane.unprotected_since is not None
 
 
-__all__ = ["Decision", "GoFlat", "client_id", "plan", "wake_at"]
+__all__ = ["Decision", "GoFlat", "plan", "wake_at"]

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from justtrades.positions import book, follow
-from justtrades.positions.jobs import entry_size, overtaken, owner_says_no, position_says_no, wanted_sign
+from justtrades.positions.jobs import (
+    entry_size,
+    lane_says_no,
+    overtaken,
+    owner_says_no,
+    position_says_no,
+    wanted_sign,
+)
 from justtrades.positions.model import ContractName, Held, Job, Lane, OnOpposite, OnSameSide, Terms
 
 
@@ -32,7 +39,7 @@ def rules(lane: Lane, job: Job, now: datetime) -> tuple[Rule, ...]:
     """Every rule for this signal as the lane stands now, in the order they are asked."""
     if not job.signal.verb.enters:
         return (_owner(lane, job), _held(lane), *_chain(lane, job))
-    common = (_kill(lane), _age(job, now), _queue(lane, job), _unblocked(lane), _owner(lane, job))
+    common = (_kill(lane), _age(job, now), _queue(lane, job), _unblocked(lane, job), _owner(lane, job))
     terms = job.signal.terms
     if terms is None:
         return common
@@ -70,8 +77,9 @@ def _queue(lane: Lane, job: Job) -> Rule:
     return Rule("queue", not late, "a later close waits behind it" if late else "no later close waits")
 
 
-def _unblocked(lane: Lane) -> Rule:
-    return Rule("lane_open", lane.blocked is None, lane.blocked or "entries are not blocked")
+def _unblocked(lane: Lane, job: Job) -> Rule:
+    closed = lane_says_no(lane, job.signal)
+    return Rule("lane_open", closed is None, closed or "entries are not blocked")
 
 
 def _owner(lane: Lane, job: Job) -> Rule:

@@ -46,13 +46,24 @@ def _filled_whole(lane: Lane, now: datetime) -> Lane:
 
 
 def _blocked_by_hand(lane: Lane, standing: book.Standing) -> Lane:
-    if standing.foreign == 0:
+    if standing.waiting or not book.quiet(lane):
+        return lane
+    left = _still_left(lane.left, standing.foreign)
+    lane = replace(lane, left=left) if left != lane.left else lane
+    if standing.foreign == left:
         return replace(lane, blocked=None) if lane.blocked is not None else lane
-    if lane.blocked is not None or standing.waiting or not book.quiet(lane):
+    if lane.blocked is not None:
         return lane
     text = f"a position of {standing.foreign:+d} on {lane.contract.name} is not ours: it is left alone"
     signal_id = lane.trade.signal_id if lane.trade else None
     return tell(replace(lane, blocked=text), Noted(signal_id, text, alarm=True))
+
+
+def _still_left(left: int, foreign: int) -> int:
+    """What a person left alone and somebody closed since is not left any more; more than that was never left."""
+    if left * foreign <= 0:
+        return 0
+    return min(left, foreign) if left > 0 else max(left, foreign)
 
 
 def _lost_exits(lane: Lane, now: datetime, limits: Limits) -> Lane:
@@ -74,6 +85,8 @@ def _taken_away(lane: Lane, order: Order, now: datetime, limits: Limits) -> Lane
         return lane
     text = f"the {order.purpose} {order.broker_id} was cancelled, not by us"
     lane = replace(lane, exits_lost=lane.exits_lost + 1, picture_wanted=True)
+    if lane.exits_lost > 1:
+        text += "; that is the second time: it is not put back until a person resumes the lane"
     lane = replace(lane, protect_again_at=now + limits.taken_away_grace)
     return tell(lane, Noted(lane.trade.signal_id if lane.trade else None, text, alarm=True))
 
@@ -86,16 +99,6 @@ def exit_denied(lane: Lane, order: Order, said: str, now: datetime, limits: Limi
     lane = replace(lane, exits_refused=lane.exits_refused + 1, protect_again_at=again_at)
     text = f"the broker refused the {order.purpose} of an open position: {said}"
     return tell(lane, Noted(lane.trade.signal_id if lane.trade else None, text, alarm=True))
-
-
-def write_off(lane: Lane, now: datetime) -> Lane:
-    """The broker does not hold what our books show and no fill tells why: a person said to follow the broker."""
-    standing, ended = book.standing(lane), tuple(o for o in lane.orders if o.status.ended)
-    if lane.trade is not None:
-        lane = tell(lane, replace(_closed(lane, lane.trade, standing, now), exit_reason="unknown", closed_at=now))
-    lane = tell(lane, LetGo(ended, lane.fills, lane.trade.id if lane.trade else None))
-    live = tuple(o for o in lane.orders if not o.status.ended)
-    return replace(lane, trade=None, fills=(), orders=live, foreign=0, divergence=None)
 
 
 def _ended_by_sibling(lane: Lane, order: Order) -> bool:
@@ -174,18 +177,20 @@ def _closed(lane: Lane, trade: Trade, standing: book.Standing, now: datetime) ->
         exit_price=book.weighted(exits),
         pnl=points * lane.contract.point_value,
         pnl_ticks=points / lane.contract.tick_size,
-        exit_reason=_exit_reason(trade, exits),
+        exit_reason=_exit_reason(lane, trade, exits),
         target_price=_last_price(lane, Purpose.TARGET),
         stop_price=_last_price(lane, Purpose.STOP),
         entry_broker_id=next((p.order.broker_id for p in entries if p.order), None),
     )
 
 
-def _exit_reason(trade: Trade, exits: list[book.Part]) -> str:
-    """What closed the last contract: `target`, `stop`, `manual`, or why a closing order was sent."""
+def _exit_reason(lane: Lane, trade: Trade, exits: list[book.Part]) -> str:
+    """What closed the last contract: `target`, `stop`, `manual`, `liquidated`, or why a closing order was sent."""
     if not exits:
         return "undone"
     last = exits[-1].order
+    if exits[-1].fill.broker_order_id in lane.liquidators:
+        return "liquidated"
     if last is None:
         return trade.exit_reason or "manual"
     return trade.exit_reason or "close" if last.purpose is Purpose.CLOSE else last.purpose.value
@@ -195,4 +200,4 @@ def _last_price(lane: Lane, purpose: Purpose) -> book.Price:
     return next((o.price for o in reversed(lane.orders) if o.purpose is purpose), None)
 
 
-__all__ = ["exit_denied", "go_flat", "is_flat", "settle", "still_of_use", "write_off"]
+__all__ = ["exit_denied", "go_flat", "is_flat", "settle", "still_of_use"]

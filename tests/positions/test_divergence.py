@@ -1,0 +1,357 @@
+"""What happens beside the engine: positions opened, closed and cancelled by other hands, and the broker's own acts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from justtrades.positions import book
+from justtrades.positions.adoption import Adoption
+from justtrades.positions.events import FillBusted, LaneResumed, OrderReported
+from justtrades.positions.model import (
+    Action,
+    BrokerOrderId,
+    Noted,
+    OnOpposite,
+    OrderType,
+    Outcome,
+    Purpose,
+    RecorderId,
+    SignalId,
+    Status,
+    Verb,
+)
+from tests.positions.lane_world import AtBroker, World, started, terms
+
+
+def with_foreign(contracts: int, price: str = "100") -> World:
+    world = started()
+    world.move(price)
+    world.by_hand(Action.of(contracts), abs(contracts))
+    return world.wait(5)
+
+
+def adoption(world: World, contracts: int, average: str | None = None, *, fills: bool = True) -> Adoption:
+    seen = tuple(world.fills) if fills else ()
+    price = Decimal(average) if average else None
+    return Adoption(SignalId("act"), RecorderId("r"), terms(1, target=20), contracts, seen, price)
+
+
+def resume(world: World, adopting: Adoption | None = None) -> World:
+    world.queue.append(LaneResumed(adopt=adopting is not None, adoption=adopting))
+    return world.wait(20)
+
+
+def alarms(world: World) -> str:
+    return "\n".join(n.text for n in world.news if isinstance(n, Noted) and n.alarm)
+
+
+# ── left alone ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_entries_beside_a_foreign_position_wait_for_a_person() -> None:
+    world = with_foreign(2)
+    first = world.alert(Verb.BUY)
+    world.wait(5)
+    resume(world)
+    second = world.alert(Verb.BUY)
+    world.wait(5)
+    assert (world.outcome(first).outcome, world.outcome(second).outcome) == (Outcome.BLOCKED, Outcome.FILLED)
+    assert (world.held, book.foreign_quantity(world.lane), world.net) == (1, 2, 3)
+    assert [o.quantity for o in world.working()] == [1], "the exit is for ours alone"
+
+
+def test_ours_is_closed_beside_what_was_left_and_the_rest_stays() -> None:
+    world = resume(with_foreign(2))
+    world.alert(Verb.BUY)
+    world.wait(5)
+    close = world.alert(Verb.CLOSE)
+    world.wait(10)
+    assert world.outcome(close).outcome is Outcome.FILLED
+    assert (world.held, world.net, world.working()) == (0, 2, [])
+
+
+def test_an_entry_never_trades_against_what_was_left() -> None:
+    world = resume(with_foreign(2))
+    signal = world.alert(Verb.SELL)
+    world.wait(5)
+    assert world.outcome(signal).outcome is Outcome.BLOCKED
+    assert "would trade against +2" in world.outcome(signal).reason
+    assert world.net == 2
+
+
+def test_a_reversal_closes_ours_and_stops_before_what_was_left() -> None:
+    world = resume(with_foreign(2))
+    world.alert(Verb.BUY)
+    world.wait(5)
+    signal = world.alert(Verb.SELL, terms(on_opposite=OnOpposite.REVERSE))
+    world.wait(10)
+    assert (world.outcome(signal).outcome, world.held, world.net) == (Outcome.PARTIALLY_FILLED, 0, 2)
+
+
+def test_what_was_left_and_grows_stops_entries_again() -> None:
+    world = resume(with_foreign(2))
+    world.by_hand(Action.BUY, 1)
+    world.wait(5)
+    signal = world.alert(Verb.BUY)
+    world.wait(5)
+    assert world.outcome(signal).outcome is Outcome.BLOCKED
+
+
+def test_what_was_left_and_shrinks_stops_nothing() -> None:
+    world = resume(with_foreign(2))
+    world.by_hand(Action.SELL, 1)
+    world.wait(5)
+    signal = world.alert(Verb.BUY)
+    world.wait(5)
+    assert (world.outcome(signal).outcome, world.lane.left) == (Outcome.FILLED, 1)
+
+
+def test_what_is_gone_was_never_left() -> None:
+    world = resume(with_foreign(2))
+    world.by_hand(Action.SELL, 2)
+    world.wait(5)
+    world.by_hand(Action.BUY, 2)
+    world.wait(5)
+    signal = world.alert(Verb.BUY)
+    world.wait(5)
+    assert world.outcome(signal).outcome is Outcome.BLOCKED
+
+
+def test_a_lost_close_beside_what_was_left_is_never_finished_by_liquidation() -> None:
+    world = resume(with_foreign(2))
+    world.alert(Verb.BUY)
+    world.wait(5)
+    world.reach = lambda command: getattr(command, "purpose", None) is not Purpose.CLOSE
+    world.alert(Verb.CLOSE)
+    world.wait(40)
+    world.reach = lambda _: True
+    world.wait(60)
+    assert "Liquidate" not in {type(c).__name__ for c in world.commands}
+    assert (world.held, world.net) == (0, 2)
+
+
+# ── taken over ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_position_opened_by_hand_is_taken_over_with_its_fills_and_gets_its_target() -> None:
+    world = with_foreign(2, "98")
+    resume(world, adoption(world, 2))
+    assert world.outcome(SignalId("act")).outcome is Outcome.FILLED
+    assert (world.held, book.foreign_quantity(world.lane), book.average_price(world.lane)) == (2, 0, Decimal(98))
+    assert [(o.action, o.quantity, o.price) for o in world.working()] == [(Action.SELL, 2, Decimal("103.00"))]
+    assert {f.id for f in world.lane.fills} == {f.id for f in world.fills}
+    world.move("103").wait(5)
+    (trade,) = world.trades()
+    assert (trade.pnl, trade.exit_reason, trade.trade.recorder_id) == (Decimal(20), "target", "r")
+
+
+def test_an_increase_by_hand_joins_the_open_trade_at_the_average_of_both() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    world.move("104")
+    world.by_hand(Action.BUY, 1)
+    world.wait(5)
+    resume(world, adoption(world, 1))
+    assert (world.held, book.average_price(world.lane)) == (2, Decimal(102))
+    assert [(o.quantity, o.price) for o in world.working()] == [(2, Decimal("107.00"))]
+
+
+def test_a_position_of_an_earlier_session_comes_in_at_the_brokers_average() -> None:
+    world = with_foreign(-3)
+    resume(world, adoption(world, -3, "101.5", fills=False))
+    assert (world.held, book.average_price(world.lane)) == (-3, Decimal("101.5"))
+    assert [(o.action, o.quantity, o.price) for o in world.working()] == [(Action.BUY, 3, Decimal("96.50"))]
+    world.move("96.50").wait(5)
+    assert (world.trades()[-1].pnl, world.net) == (Decimal(30), 0)
+
+
+def test_ours_is_taken_out_of_the_brokers_average() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    world.move("104")
+    world.by_hand(Action.BUY, 3)
+    world.by_hand(Action.SELL, 1)
+    world.wait(5)
+    resume(world, adoption(world, 2, "102"))  # three at 102: ours at 100, so two at 103
+    assert (world.held, book.average_price(world.lane)) == (3, Decimal(102))
+
+
+def test_without_a_fill_and_an_average_nothing_is_taken_over() -> None:
+    world = with_foreign(2)
+    resume(world, adoption(world, 2, fills=False))
+    assert world.outcome(SignalId("act")).outcome is Outcome.BLOCKED
+    assert (world.held, book.foreign_quantity(world.lane)) == (0, 2)
+
+
+def test_what_changed_since_the_person_looked_is_not_taken_over() -> None:
+    world = with_foreign(2)
+    asked = adoption(world, 2)
+    world.by_hand(Action.BUY, 1)
+    world.wait(5)
+    resume(world, asked)
+    assert world.outcome(SignalId("act")).outcome is Outcome.BLOCKED
+    assert world.held == 0
+
+
+def test_what_was_taken_over_is_told_once_more_and_changes_nothing() -> None:
+    world = with_foreign(2)
+    resume(world, adoption(world, 2))
+    lane = world.lane
+    world.queue.append(world.picture())
+    world.wait(30)
+    assert (world.held, world.lane.trade, world.lane.blocked) == (2, lane.trade, None)
+
+
+# ── the books follow the broker ──────────────────────────────────────────────────────────────────────────
+
+
+def lost(world: World, contracts: int) -> None:
+    """The broker holds so many contracts less, and no fill ever tells why."""
+    world.net -= contracts
+    for _ in range(25):
+        world.queue.append(world.picture())
+        world.wait(1)
+
+
+def test_a_position_lost_without_a_fill_makes_no_gain_and_no_loss() -> None:
+    world = started()
+    world.alert(Verb.BUY, terms(2))
+    world.run()
+    lost(world, 2)
+    assert world.lane.blocked is not None
+    resume(world)
+    (trade,) = world.trades()
+    assert (trade.exit_reason, trade.pnl, world.held, world.working()) == ("unknown", Decimal(0), 0, [])
+
+
+def test_a_part_lost_without_a_fill_shrinks_the_exit_when_a_person_resumes() -> None:
+    world = started()
+    world.alert(Verb.BUY, terms(3))
+    world.run()
+    lost(world, 1)
+    resume(world)
+    assert (world.held, [o.quantity for o in world.working()], world.lane.blocked) == (2, [2], None)
+    world.move("105").wait(5)
+    assert (world.trades()[-1].pnl, world.net) == (Decimal(20), 0)
+
+
+# ── exits taken away ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_target_taken_away_is_put_back_once_and_then_a_person_is_asked() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    for _ in range(2):
+        world.cancel(world.working()[0])
+        world.wait(20)
+    assert world.working() == []
+    assert "not put back until a person resumes" in alarms(world)
+    resume(world)
+    assert len(world.working()) == 1
+
+
+# ── the broker's own acts ────────────────────────────────────────────────────────────────────────────────
+
+
+def liquidate(world: World, contracts: int) -> None:
+    made = AtBroker(world.make(), None, Action.of(-contracts), abs(contracts), OrderType.MARKET, None)
+    world.orders[made.id] = made
+    world.queue.append(OrderReported(replace(made.report(), admin=True)))
+    for order in world.working():
+        if order.client_id is not None:
+            world.cancel(order)
+    world.trade(made)
+    world.wait(5)
+
+
+def test_a_liquidation_by_the_broker_closes_the_trade_and_stops_entries_until_a_person_resumes() -> None:
+    world = started()
+    world.alert(Verb.BUY, terms(2))
+    world.run()
+    liquidate(world, 2)
+    (trade,) = world.trades()
+    assert (trade.exit_reason, world.held, world.working()) == ("liquidated", 0, [])
+    blocked = world.alert(Verb.BUY)
+    world.wait(5)
+    resume(world)
+    filled = world.alert(Verb.BUY)
+    world.wait(5)
+    assert (world.outcome(blocked).outcome, world.outcome(filled).outcome) == (Outcome.BLOCKED, Outcome.FILLED)
+    assert "liquidated 2" in world.outcome(blocked).reason
+
+
+def test_a_liquidation_told_again_after_the_resume_stops_nothing() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    liquidate(world, 1)
+    resume(world)
+    admin = next(o for o in world.orders.values() if o.client_id is None)
+    world.queue.append(OrderReported(replace(admin.report(), admin=True)))
+    world.wait(30)
+    assert world.lane.stopped is None
+
+
+# ── found twice ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def doubled(world: World, purpose: Purpose, status: Status) -> AtBroker:
+    """The broker shows a second order under the id of the first one of this purpose."""
+    first = next(o for o in world.lane.orders if o.purpose is purpose)
+    made = AtBroker(world.make(), first.id, first.action, first.quantity, first.order_type, first.price, status)
+    world.orders[made.id] = made
+    world.queue.insert(1, OrderReported(made.report()))
+    return made
+
+
+def test_a_second_target_under_one_id_is_cancelled_and_told() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    twin = doubled(world, Purpose.TARGET, Status.WORKING)
+    world.wait(15)
+    assert (twin.status, len(world.working())) == (Status.CANCELED, 1)
+    assert "found twice" in alarms(world)
+
+
+def test_a_second_entry_that_has_filled_is_ours_protected_and_needs_a_person() -> None:
+    world = started()
+    signal = world.alert(Verb.BUY)
+    world.tell(world.queue.pop(0))
+    twin = doubled(world, Purpose.ENTRY, Status.WORKING)
+    world.fill(twin, 1)
+    world.wait(10)
+    assert world.outcome(signal).outcome is Outcome.NEEDS_ATTENTION
+    assert (world.held, world.net, [o.quantity for o in world.working()]) == (2, 2, [2])
+    late = world.alert(Verb.BUY)
+    world.wait(5)
+    assert world.outcome(late).outcome is Outcome.BLOCKED
+
+
+@pytest.mark.parametrize("bust", [0, 1])
+def test_a_busted_fill_leaves_the_position_and_the_exit_follows(bust: int) -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    world.alert(Verb.BUY)
+    world.run()
+    fill = world.fills.pop(bust)
+    world.net -= fill.signed
+    world.queue.append(FillBusted(fill.id))
+    world.wait(30)
+    assert (world.held, [o.quantity for o in world.working()]) == (1, [1])
+
+
+def test_broker_orders_of_the_broker_are_remembered_by_id_only_once() -> None:
+    world = started()
+    order = AtBroker(1, None, Action.SELL, 1, OrderType.MARKET, None).report()
+    for _ in range(3):
+        world.queue.append(OrderReported(replace(order, admin=True)))
+    world.run()
+    assert world.lane.liquidators == (BrokerOrderId("1"),)
