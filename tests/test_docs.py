@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from justtrades import __version__, cli
-from justtrades.api import acts, alerts, connections, contracts, docs, health, history, keys, recorders
+from justtrades.api import acts, alerts, connections, contracts, docs, health, history, keys, notifications, recorders
 from justtrades.api.schemas import RecorderIn
 from justtrades.positions.model import Outcome
 from justtrades.positions.recorder import Reading
@@ -251,7 +251,15 @@ def test_the_table_of_outcomes_is_every_outcome_best_first() -> None:
 
 def test_every_route_named_exists() -> None:
     routers = (health.router, docs.router)
-    api = (acts.router, connections.router, contracts.router, history.router, keys.router, recorders.router)
+    api = (
+        acts.router,
+        connections.router,
+        contracts.router,
+        history.router,
+        keys.router,
+        recorders.router,
+        notifications.router,
+    )
     there = {("POST", "/webhook/{token}")}
     for prefix, group in (("", routers), ("/api/v1", api)):
         for router in group:

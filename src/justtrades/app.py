@@ -29,12 +29,16 @@ from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
 from justtrades import __version__
+from justtrades.announce import announcing
 from justtrades.api.app import create_app
 from justtrades.api.parts import Parts
 from justtrades.broker.port import Broker, Refused
 from justtrades.broker.tradovate import Credentials, TradovateBroker, TradovateSettings
+from justtrades.courier import ChildCourier
+from justtrades.daily import Lookout
 from justtrades.desk import Desk
 from justtrades.logs import set_up_logging
+from justtrades.outbox import Outbox
 from justtrades.paper_house import PaperHouse, Tape
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import ConnectionId, ContractName
@@ -72,6 +76,7 @@ class Engine:
     local_key: str
     admin_key: str | None
     paper: PaperHouse
+    outbox: Outbox
     ended: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -135,7 +140,9 @@ async def engine(settings: Settings, *, clock: Clock = utc_now, demo_token: str 
         async with httpx.AsyncClient(timeout=2.0, trust_env=False) as plain:
             audits: dict[ConnectionId, AuditLog] = {}
             stack.push_async_callback(_drain, audits)
-            desk = _desk(settings, database, box, clock, paper, plain, audits)
+            outbox = Outbox(database, box, ChildCourier(), clock)
+            stack.push_async_callback(outbox.drain)
+            desk = _desk(settings, database, box, clock, paper, plain, audits, outbox)
             parts = Parts(
                 settings=settings,
                 database=database,
@@ -146,11 +153,12 @@ async def engine(settings: Settings, *, clock: Clock = utc_now, demo_token: str 
                 admin_hashes=hashes,
                 local_hash=hashed(local_key),
                 demo_token=demo_token,
+                notices=outbox,
             )
             app = create_app(parts)
             stack.push_async_callback(app.state.audit.drain)
             url = f"http://{settings.host}:{listener.getsockname()[1]}"
-            running = Engine(url, app, desk, database, local_key, admin_key, paper)
+            running = Engine(url, app, desk, database, local_key, admin_key, paper, outbox)
             async with _alongside(running, settings, listener, lock, paper):
                 yield running
 
@@ -165,10 +173,11 @@ async def _alongside(
     desk = asyncio.create_task(running.desk.run(), name="desk")
     pruning = asyncio.create_task(_prune(running.database, settings.audit_days), name="prune")
     holding = asyncio.create_task(_hold(lock), name="lock")
+    telling = asyncio.create_task(_tell(running), name="notifications")
     try:
         await _first(desk, asyncio.create_task(running.desk.started()))
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="server")
-        watch = asyncio.create_task(_watch(running, (desk, house, pruning, holding, serving)))
+        watch = asyncio.create_task(_watch(running, (desk, house, pruning, holding, telling, serving)))
         try:
             await _first(serving, asyncio.create_task(server.ready.wait()))
             yield
@@ -177,9 +186,9 @@ async def _alongside(
             await asyncio.gather(serving, return_exceptions=True)
             watch.cancel()
     finally:
-        for task in (desk, pruning, holding):
+        for task in (desk, pruning, holding, telling):
             task.cancel()
-        await asyncio.gather(desk, pruning, holding, return_exceptions=True)
+        await asyncio.gather(desk, pruning, holding, telling, return_exceptions=True)
         house.cancel()
         await asyncio.gather(house, return_exceptions=True)
 
@@ -188,6 +197,15 @@ async def _hold(lock: EngineLock) -> None:
     """Without its lock another engine may start on this database, so this one ends."""
     await lock.lost.wait()
     raise Cannot("the lock on the database was lost")
+
+
+async def _tell(running: Engine) -> None:
+    """What people should hear of although nobody is looking."""
+    outbox, desk = running.outbox, running.desk
+    lookout = Lookout(running.database, outbox.clock, desk.not_ready, outbox.notify, outbox.notify_once)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(outbox.run(), name="outbox")
+        tasks.create_task(lookout.run(), name="lookout")
 
 
 async def _watch(running: Engine, tasks: tuple[asyncio.Task[None], ...]) -> None:
@@ -321,6 +339,7 @@ def _desk(
     paper: PaperHouse,
     plain: httpx.AsyncClient,
     audits: dict[ConnectionId, AuditLog],
+    outbox: Outbox,
 ) -> Desk:
     tapes: dict[ConnectionId, Callable[[ContractName, Decimal], Awaitable[None]]] = {}
 
@@ -354,6 +373,8 @@ def _desk(
         truth_poll=settings.truth_poll_seconds,
         price_seen=tapes,
         rolls=parse_rolls(settings.roll_days),
+        on_news=announcing(outbox.notify),
+        notify=outbox.notify,
     )
 
 

@@ -38,7 +38,7 @@ from justtrades.dispatch import JOBS_LIMIT, Arrival, Dispatch, HearPrice, LaneKe
 from justtrades.executor import Executor, Switch
 from justtrades.lane_view import LaneView, view
 from justtrades.login import LaneReport, Link, Login, lane_in
-from justtrades.notices import Notify, silent
+from justtrades.notices import Kind, Notify, silent
 from justtrades.past import Past, Remembered
 from justtrades.positions import book, contracts
 from justtrades.positions.contracts import RollRule
@@ -148,6 +148,7 @@ class Desk:
             spawn=self._spawn,
             price_seen=self.price_seen,
             rolls=self.rolls,
+            notify=self.notify,
         )
 
     # ── life ──
@@ -343,6 +344,7 @@ class Desk:
             self.switch.on, self.switch.reason, self.switch.since = True, reason, at
         await self.database.write(lambda c: books.keep_kill(c, on, reason, at))
         self.switch.on, self.switch.reason, self.switch.since = on, reason, at
+        self.notify(Kind.HALT, f"kill switch {'on' if on else 'off'}", f"by {by}" + (f": {reason}" if reason else ""))
         for executor in self._lanes.values():
             executor.tell(KillSwitched(on=on))
 

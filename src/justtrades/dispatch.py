@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from justtrades.broker.port import BrokerError, ContractRecord, Refused
 from justtrades.executor import Executor, Switch
 from justtrades.login import Link
+from justtrades.notices import Notify, kind_of, silent
 from justtrades.past import Past
 from justtrades.positions import contracts
 from justtrades.positions.choice import choose
@@ -81,6 +82,7 @@ class Dispatch:
     spawn: Callable[[Coroutine[None, None, None], str], None]
     price_seen: Mapping[ConnectionId, HearPrice]
     rolls: Mapping[str, RollRule]
+    notify: Notify = silent
     _queues: dict[LaneKey, asyncio.Queue[tuple[Arrival, Route]]] = field(default_factory=dict)
     _flattened: dict[AccountId, datetime] = field(default_factory=dict)
 
@@ -100,6 +102,9 @@ class Dispatch:
         at = self.clock()
         work = partial(_end_route, (signal_id, account_id, outcome, reason, at))
         self.spawn(durably(self.database, work, self.rng), f"end of {signal_id}")
+        kind = kind_of(outcome)
+        if kind is not None:
+            self.notify(kind, f"signal {outcome.value}", f"{reason} (account {account_id}, signal {signal_id})")
 
     # ── to the lane ──
 

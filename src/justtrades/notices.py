@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from justtrades.positions.model import Outcome
+
 
 class Kind(StrEnum):
     """What news is about. People choose by it what they want to hear, and a storm of one kind is one message."""
@@ -47,6 +49,19 @@ class Notice:
     kind: Kind
     title: str
     body: str
+
+
+def kind_of(outcome: Outcome) -> Kind | None:
+    """What a signal's end is to people; None for one that nobody needs to hear of."""
+    match outcome:
+        case Outcome.FILLED | Outcome.PARTIALLY_FILLED:
+            return Kind.FILL
+        case Outcome.NO_ACTION | Outcome.SUPERSEDED:
+            return None
+        case Outcome.NEEDS_ATTENTION:
+            return Kind.HALT
+        case _:
+            return Kind.REFUSAL
 
 
 def silent(kind: Kind, title: str, body: str) -> None:

@@ -159,7 +159,11 @@ class World:
 
 @asynccontextmanager
 async def world(
-    *, peer: str = "203.0.113.7", recorder: Recorder | None = None, **settings: Any
+    *,
+    peer: str = "203.0.113.7",
+    recorder: Recorder | None = None,
+    parts: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[World]:
     clock, desk = Clock(), FakeDesk()
     database = Database("sqlite+aiosqlite://", clock=clock, inline=True, rng=random.Random(1))
@@ -167,7 +171,7 @@ async def world(
     try:
         await database.write(migrate.create)
         await database.write(_first_account)
-        parts = Parts(
+        made = Parts(
             settings=Settings(_env_file=None, **settings),
             database=database,
             desk=desk,
@@ -176,11 +180,12 @@ async def world(
             version="1.2.3",
             admin_hashes=frozenset({hashed(ADMIN_KEY)}),
             local_hash=hashed(LOCAL_KEY),
+            **(parts or {}),
         )
-        app = create_app(parts)
+        app = create_app(made)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(peer, 40000))
         async with httpx.AsyncClient(transport=transport, base_url="http://engine.test") as http:
-            here = World(app, desk, database, clock, parts, http)
+            here = World(app, desk, database, clock, made, http)
             await here.keep(recorder or momentum())
             yield here
     finally:

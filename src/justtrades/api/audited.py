@@ -19,7 +19,7 @@ from justtrades.api.alerts.strict import parse, text_of
 from justtrades.api.doors import Gone, TooLarge, read_body
 from justtrades.api.parts import Parts
 from justtrades.api.problems import Problem, status_of
-from justtrades.api.redaction import kept
+from justtrades.api.redaction import kept_act
 from justtrades.broker.port import AuditId, Exchange
 
 BODY_LIMIT: Final = 256 * 1024
@@ -94,7 +94,7 @@ def _note(request: Request, body: bytes, status: int, seconds: float) -> None:
             at=parts.clock(),
             method=request.method,
             endpoint=request.url.path,
-            request=kept(body, None) or None,
+            request=kept_act(body) or None,
             status=status,
             duration_ms=seconds * 1000,
             response=f"by {by}",

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from justtrades.broker.port import Account, Health
+from justtrades.courier import ChildCourier, Courier
 from justtrades.desk import Arrival
 from justtrades.notices import Notices, Silent
 from justtrades.positions.model import AccountId, ConnectionId, ContractName, RecorderId, SignalId
@@ -104,7 +105,7 @@ class Desk(Protocol):
 class Parts:
     """`admin_hashes` are hashes (`store.secrets.hashed`) of admin keys that stand in no table; `local_hash` is that
     of the key file, good on loopback only. `demo_token` is filled into the page of examples. `notices.notify` tells
-    people what they should hear of."""
+    people what they should hear of, and `courier` carries one message."""
 
     settings: Settings
     database: Database
@@ -116,3 +117,4 @@ class Parts:
     local_hash: str | None = field(default=None, repr=False)
     demo_token: str | None = field(default=None, repr=False)
     notices: Notices = field(default_factory=Silent)
+    courier: Courier = field(default_factory=ChildCourier)

@@ -39,6 +39,7 @@ RULES: Final = {
     ("DELETE", "/connections/{connection_id}"): Scope.ADMIN,
     ("POST", "/connections/{connection_id}/test"): Scope.ADMIN,
     ("GET", "/accounts"): Scope.READ,
+    ("GET", "/contracts"): Scope.READ,
     # recorders
     ("POST", "/recorders"): Scope.ADMIN,
     ("GET", "/recorders"): Scope.READ,
@@ -67,6 +68,11 @@ RULES: Final = {
     ("GET", "/keys"): Scope.ADMIN,
     ("POST", "/keys"): Scope.ADMIN,
     ("DELETE", "/keys/{key_id}"): Scope.ADMIN,
+    # whom to tell
+    ("GET", "/notifications"): Scope.READ,
+    ("POST", "/notifications"): Scope.ADMIN,
+    ("DELETE", "/notifications/{notification_id}"): Scope.ADMIN,
+    ("POST", "/notifications/{notification_id}/test"): Scope.ADMIN,
 }
 """By method and path; those of `/api/v1` stand without it."""
 

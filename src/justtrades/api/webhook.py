@@ -30,6 +30,7 @@ from justtrades.api.known import Known, Tokens
 from justtrades.api.parts import Desk
 from justtrades.api.redaction import kept
 from justtrades.desk import Arrival
+from justtrades.notices import Kind, Notices, Silent
 from justtrades.positions.model import SignalId
 from justtrades.positions.recorder import Reading
 from justtrades.settings import Network
@@ -78,6 +79,7 @@ class Webhook:
     trusted: tuple[Network, ...]
     duplicate_seconds: float
     entry_max_age: timedelta
+    notices: Notices = field(default_factory=Silent)
     counts: dict[str, int] = field(default_factory=dict)
     """Answers by status, for the metrics."""
     load: Callable[[], Awaitable[None]] | None = None
@@ -195,6 +197,7 @@ class Webhook:
 
     async def _refuse(self, arrived: Arrived, refused: Refused, reply: Reply) -> None:
         log.warning("recorder %s: alert refused with %d: %s", arrived.recorder.id, refused.status, refused.sentence)
+        self.notices.notify(Kind.REFUSAL, f"{arrived.recorder.name}: alert refused", refused.sentence)
         if arrived.known.pace.refusals.take(arrived.at.timestamp()):
             await self._keep(arrived, refused)
         waits = () if refused.wait is None else ((b"retry-after", str(refused.wait).encode()),)

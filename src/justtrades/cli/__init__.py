@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from justtrades import __version__, settings
-from justtrades.cli import acting, connections, contracts, database, keys, reading, recorders
+from justtrades.cli import acting, connections, contracts, database, keys, notify, reading, recorders
 from justtrades.cli.errors import Failed, Misused
 
 __all__ = ["app", "run"]
@@ -94,6 +94,7 @@ app.add_typer(reading.accounts, name="account")
 app.add_typer(recorders.app, name="recorder")
 app.add_typer(acting.kill, name="kill")
 app.add_typer(keys.app, name="key")
+app.add_typer(notify.app, name="notify")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

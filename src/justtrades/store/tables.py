@@ -422,6 +422,44 @@ class AdminKey(Base):
     last_used_at: Mapped[datetime | None]
 
 
+class NotificationTarget(Base):
+    """A place that is told what happens. `url` is sealed, since it holds a password or token."""
+
+    __tablename__ = "notification_targets"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    service: Mapped[str]
+    kinds: Mapped[str]
+    url: Mapped[bytes] = mapped_column(LargeBinary)
+    enabled: Mapped[bool]
+    created_at: Mapped[datetime]
+    last_sent_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+    last_error_at: Mapped[datetime | None]
+
+
+class Outbox(Base):
+    """A message to one place: `count` pieces of news of one kind, the first few in `lines_json`."""
+
+    __tablename__ = "outbox"
+    number: Mapped[int] = mapped_column(_Number, primary_key=True)
+    target_id: Mapped[str] = mapped_column(ForeignKey("notification_targets.id"))
+    kind: Mapped[str]
+    title: Mapped[str]
+    lines_json: Mapped[str]
+    count: Mapped[int]
+    status: Mapped[str]
+    tries: Mapped[int]
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    __table_args__ = (
+        # What is due? What does a place have waiting, and when was it last told of this kind?
+        Index(None, "status", "due_at"),
+        Index(None, "target_id", "kind", "status"),
+    )
+
+
 def table(model: type[Base]) -> Table:
     """The model's Core table: hot paths speak Core, which costs a fraction of a session."""
     return cast(Table, model.__table__)
@@ -445,3 +483,5 @@ recorder_positions = table(RecorderPosition)
 audit = table(Audit)
 switches = table(Switch)
 admin_keys = table(AdminKey)
+notification_targets = table(NotificationTarget)
+outbox = table(Outbox)
