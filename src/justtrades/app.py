@@ -53,7 +53,7 @@ from justtrades.store.keys import Key, Scope
 from justtrades.store.lock import EngineLock, EngineLocked
 from justtrades.store.secrets import Box, NotOpened, hashed, new_key, new_token
 from justtrades.store.session import Database
-from justtrades.tokens import SealedTokens
+from justtrades.tokens import SealedTokens, house_of
 
 log = logging.getLogger(__name__)
 
@@ -361,7 +361,7 @@ def _desk(
                 budget_per_hour=settings.budget_per_hour,
             ),
             audits.setdefault(row.id, AuditLog(database, row.id)),
-            SealedTokens(database, box, row.id, base),
+            SealedTokens(database, box, row.id, base, house_of(row.environment), row.updated_at),
             clock,
         )
 

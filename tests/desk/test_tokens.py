@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from random import Random
 
-from justtrades.broker.port import Synced
-from justtrades.broker.tradovate import Credentials, Token, TradovateBroker, TradovateSettings
+import pytest
+
+from justtrades.broker.port import NotHandled, Synced
+from justtrades.broker.tradovate import Credentials, NotKept, Token, TradovateBroker, TradovateSettings
 from justtrades.broker.tradovate.access import HOUR, REQUESTS_PER_HOUR
 from justtrades.positions.model import ConnectionId
+from justtrades.store import connections
 from justtrades.store.secrets import Box, new_key
-from justtrades.tokens import SealedTokens
+from justtrades.tokens import SealedTokens, house_of
 from tests.broker.tradovate.stub import Ledger, Stub
 from tests.desk.fakes import PAPER, World, played
 
@@ -94,14 +97,88 @@ async def test_a_token_belongs_to_its_connection(here: World) -> None:
 
 
 @played(start=False)
-async def test_the_ration_counts_across_restarts_and_connections_of_one_host(here: World) -> None:
+async def test_the_ration_counts_across_restarts_and_over_all_connections_demo_and_live(here: World) -> None:
     await here.open()
     began = here.clock()
     for number in range(REQUESTS_PER_HOUR):
-        who = box(here, connection_id=ConnectionId(f"login-{number}"))
+        who = box(here, (DEMO_URL, LIVE_URL)[number % 2], ConnectionId(f"login-{number}"))
         assert await who.claim(here.clock(), limit=REQUESTS_PER_HOUR, window=HOUR) is None
         await reopen(here)
-    assert await box(here).claim(here.clock(), limit=REQUESTS_PER_HOUR, window=HOUR) == began + HOUR
-    assert await box(here, LIVE_URL).claim(here.clock(), limit=REQUESTS_PER_HOUR, window=HOUR) is None
+    for base_url in (DEMO_URL, LIVE_URL):
+        again = await box(here, base_url).claim(here.clock(), limit=REQUESTS_PER_HOUR, window=HOUR)
+        assert again == began + HOUR
+    paper = SealedTokens(here.database, here.box, PAPER, "http://127.0.0.1:1/v1", house_of("paper"))
+    assert await paper.claim(here.clock(), limit=REQUESTS_PER_HOUR, window=HOUR) is None
     assert await box(here).claim(began + HOUR, limit=REQUESTS_PER_HOUR, window=HOUR) is None
+    await here.database.close()
+
+
+@played(start=False)
+async def test_a_request_given_back_is_not_counted(here: World) -> None:
+    await here.open()
+    for _ in range(3 * REQUESTS_PER_HOUR):
+        assert await box(here).claim(here.clock(), limit=1, window=HOUR) is None
+        await box(here).give_back(here.clock())
+    assert await box(here).claim(here.clock(), limit=1, window=HOUR) is None
+    assert await box(here).claim(here.clock(), limit=1, window=HOUR) is not None
+    await here.database.close()
+
+
+@played(start=False)
+async def test_the_ration_is_not_stored_in_the_clear(here: World) -> None:
+    await here.open()
+    await box(here).claim(here.clock(), limit=REQUESTS_PER_HOUR, window=HOUR)
+    (kept,) = here.saved("select reason from switches where name like 'token requests%'")
+    assert here.clock().isoformat()[:10] not in kept[0]
+    await here.database.close()
+
+
+@played(start=False)
+async def test_a_clock_that_was_ahead_blocks_for_an_hour_at_most(here: World) -> None:
+    await here.open()
+    for _ in range(REQUESTS_PER_HOUR):
+        await box(here).claim(here.clock() + 30 * HOUR, limit=REQUESTS_PER_HOUR, window=HOUR)
+    assert await box(here).claim(here.clock(), limit=REQUESTS_PER_HOUR, window=HOUR) == here.clock() + HOUR
+    await here.database.close()
+
+
+@played(start=False)
+async def test_six_restarts_with_a_wrong_password_make_one_token_request(here: World) -> None:
+    stub = Stub()
+    stub.script(REQUEST, {"errorText": "Incorrect username or password."})
+    await here.open()
+    for _ in range(6):
+        told = TradovateSettings(DEMO_URL, Credentials("trader", "a-password", device_id="device"))
+        broker = TradovateBroker(told, Ledger(), box(here), here.clock, Random(7), transport=stub, dial=stub.dial)
+        await broker.start()
+        with pytest.raises(NotHandled, match="wrong user name or password"):
+            await broker.accounts()
+        await broker.close()
+        await reopen(here)
+    assert len(stub.asked(REQUEST)) == 1
+    await here.database.close()
+
+
+@played(start=False)
+async def test_a_login_that_was_edited_meanwhile_keeps_nothing_any_more(here: World) -> None:
+    await here.open()
+    row = await here.connection("demo")
+    old = SealedTokens(here.database, here.box, row.id, DEMO_URL, as_of=row.updated_at)
+    here.clock.ahead = HOUR
+    secrets = {"password": "another"}
+    await here.database.write(lambda c: connections.edit(c, here.box, row.id, at=here.clock(), secrets=secrets))
+    await old.save(Token("of-the-old-password", 1, here.clock(), here.clock() + HOUR))
+    assert await box(here, connection_id=row.id).load() is None
+    await here.database.close()
+
+
+@played(start=False)
+async def test_a_disk_that_is_full_is_told_as_a_box_that_did_not_keep(here: World) -> None:
+    await here.open()
+    here.database.full = True
+    with pytest.raises(NotKept):
+        await box(here).save(Token("an-access-token", 1, here.clock(), here.clock() + HOUR))
+    with pytest.raises(NotKept):
+        await box(here).claim(here.clock(), limit=REQUESTS_PER_HOUR, window=HOUR)
+    here.database.full = False
     await here.database.close()

@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, select, true
 
 from justtrades.positions.model import ConnectionId, ContractName
 from justtrades.store.dialects import insert_or_update
@@ -134,10 +134,14 @@ def load_secrets(connection: Connection, box: Box, connection_id: ConnectionId) 
     return opened
 
 
-def save_token(connection: Connection, box: Box, connection_id: ConnectionId, token: Token) -> None:
+def save_token(
+    connection: Connection, box: Box, connection_id: ConnectionId, token: Token, *, as_of: datetime | None = None
+) -> bool:
+    """False, and nothing is kept, when the connection was edited after `as_of`: the token is of another login."""
     sealed = box.seal(token.value, _about(connection_id, "token"))
     values = {"token": sealed, "token_expires_at": token.expires_at}
-    connection.execute(_one.values(**values), {"b_id": connection_id})
+    still = _C.updated_at == as_of if as_of is not None else true()
+    return bool(connection.execute(_one.where(still).values(**values), {"b_id": connection_id}).rowcount)
 
 
 def load_token(connection: Connection, box: Box, connection_id: ConnectionId) -> Token | None:

@@ -127,18 +127,61 @@ def test_a_failed_renewal_is_tried_again_while_the_token_lives() -> None:
     assert len(stub.asked(LOGIN)) == 1
 
 
-def test_a_renewed_token_that_is_denied_gives_way_to_the_one_before() -> None:
+def test_a_renewed_token_is_used_only_after_it_was_let_in() -> None:
+    stub, box = Stub(), MemoryTokenBox()
+    stub.script("/account/list", httpx.Response(401), lambda _: ok([]))
+
+    async def work() -> None:
+        one = access(stub, box)
+        before = await one.token()
+        one.worked(before)
+        keeper = asyncio.create_task(one.keep_fresh())
+        await asyncio.sleep(80 * 60 * 2 / 3 + 5)
+        assert len(stub.asked(RENEW)) == 1
+        assert await one.token() is before
+        assert box.token is before
+        await asyncio.sleep(60)
+        assert await one.token() is box.token is not before
+        keeper.cancel()
+
+    run(work())
+    assert (len(stub.asked(LOGIN)), len(stub.asked(RENEW))) == (1, 2)
+
+
+def test_a_renewal_whose_proof_got_no_answer_is_proved_later_and_not_asked_for_again() -> None:
     stub = Stub()
+    stub.script("/account/list", httpx.Response(500), lambda _: ok([]))
+
+    async def work() -> None:
+        one = access(stub)
+        before = await one.token()
+        keeper = asyncio.create_task(one.keep_fresh())
+        await asyncio.sleep(80 * 60 * 2 / 3 + 5)
+        assert await one.token() is before
+        await asyncio.sleep(60)
+        assert await one.token() is not before
+        keeper.cancel()
+
+    run(work())
+    assert len(stub.asked(RENEW)) == 1
+
+
+def test_an_unproved_renewal_takes_over_when_the_old_token_dies_of_it() -> None:
+    stub = Stub()
+    stub.script("/account/list", httpx.Response(500))
 
     async def work() -> None:
         one = access(stub)
         before = await one.token()
         one.worked(before)
-        renewed = await one.renew()
-        assert renewed is not before
-        assert await one.after_denied(renewed) is before
+        with pytest.raises(NotHandled):
+            await one.renew()
+        after = await one.after_denied(before)
+        assert after is not None
+        assert after is not before
 
     run(work())
+    assert (len(stub.asked(LOGIN)), len(stub.asked(RENEW))) == (1, 1)
 
 
 def test_a_renewed_token_that_worked_does_not() -> None:
@@ -161,6 +204,7 @@ def test_a_dead_session_logs_in_once_for_all() -> None:
     async def work() -> None:
         one = access(stub)
         token = await one.token()
+        one.worked(token)
         fresh = await asyncio.gather(*(one.after_denied(token) for _ in range(10)))
         assert len(set(fresh)) == 1
 
@@ -204,9 +248,25 @@ def test_the_ration_outlives_a_restart() -> None:
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        ({"errorText": "Incorrect username or password."}, "Incorrect username or password."),
-        ({"errorText": "No.", "userStatus": "TemporaryLocked"}, "No. (user status TemporaryLocked)"),
-        ({"userStatus": "Closed"}, "the answer holds no token (user status Closed)"),
+        (
+            {"errorText": "Incorrect username or password."},
+            "wrong user name or password (the broker says: Incorrect username or password.)",
+        ),
+        ({"errorText": "No.", "userStatus": "TemporaryLocked"}, "No.; the login is locked by the broker for a while"),
+        ({"errorText": "No.", "userStatus": "TemporaryLocked"}, "(user status TemporaryLocked)"),
+        ({"userStatus": "Closed"}, "the login is closed (user status Closed)"),
+        ({"userStatus": "UnconfirmedEmail"}, "the login's e-mail address is not confirmed"),
+        ({"userStatus": "Initiated"}, "the login's registration is not finished"),
+        ({"userStatus": "Active"}, "the answer holds no token"),
+        ({}, "the answer holds no token"),
+        ({"outdatedTaC": True}, "the broker's terms or policies have changed"),
+        ({"errorText": "The app is not registered"}, "wrong API key"),
+        ({"errorText": "Invalid cid or sec"}, "wrong API key"),
+        ({"errorText": "Unknown device, check your e-mail"}, "the broker does not know this device"),
+        ({"errorText": "Account is locked. Try again later"}, "the login is locked"),
+        ({"errorText": "Your password has expired"}, "the password has expired"),
+        ({"errorText": "Access is denied"}, "the broker denies this API key or this device"),
+        ({"errorText": "Something new"}, "Something new"),
         ({"p-ticket": "MTEsUFN6SU05", "p-time": 19, "p-captcha": True}, "captcha"),
         ({"errorText": f"not your password: {PASSWORD}"}, "not your password: ***"),
     ],
@@ -281,7 +341,7 @@ def test_health_says_why_the_broker_does_not_let_us_in() -> None:
             health = one.broker.health
             assert (health.state, health.reason) == (
                 ConnectionState.REFUSED,
-                "Incorrect username or password.",
+                "wrong user name or password (the broker says: Incorrect username or password.)",
             )
 
     run(work())

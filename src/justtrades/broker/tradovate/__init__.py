@@ -7,6 +7,9 @@
     │   └── frames    its frames and its life, without any I/O
     └── rest      one call with everything that can come between: tokens, tickets, penalties, budget
         ├── access    the token: log in, renew, never in a loop
+        │   ├── auth      the calls of auth/*, within their rations
+        │   ├── causes    why a log-in failed, for people
+        │   └── token     what is kept of a log-in
         ├── budget    requests per minute and hour
         ├── penalty   when the broker says wait
         ├── answers   what a response says
@@ -15,8 +18,18 @@
 `requests` (what we send), `wire` (what we read) and `exact` (JSON with exact numbers) know nothing of these.
 """
 
-from justtrades.broker.tradovate.access import MemoryTokenBox, Token, TokenBox
 from justtrades.broker.tradovate.broker import TradovateBroker
-from justtrades.broker.tradovate.settings import Credentials, TradovateSettings
+from justtrades.broker.tradovate.settings import Credentials, OAuthLogin, TradovateSettings
+from justtrades.broker.tradovate.token import MemoryTokenBox, NotKept, Refusal, Token, TokenBox
 
-__all__ = ["Credentials", "MemoryTokenBox", "Token", "TokenBox", "TradovateBroker", "TradovateSettings"]
+__all__ = [
+    "Credentials",
+    "MemoryTokenBox",
+    "NotKept",
+    "OAuthLogin",
+    "Refusal",
+    "Token",
+    "TokenBox",
+    "TradovateBroker",
+    "TradovateSettings",
+]

@@ -84,7 +84,10 @@ class TradovateBroker:
         self._penalty = Penalty(settings.penalty_rest, rng)
         self._line = Line(settings.base_url, settings.request_timeout, transport)
         self._calls = Calls(self._line, auditor, clock, settings.credentials.secrets)
-        self._access = Access(self._calls, settings.credentials, token_box, clock, settings.penalty_rest, self._count)
+        self._access = Access(
+            self._calls, settings.credentials, token_box, clock, settings.penalty_rest, self._count, self._hold
+        )
+        self._patience = settings.request_timeout
         self._rest = Rest(self._calls, self._access, self._budget, self._penalty)
         self._reads = Reads(self._rest, self._memory, clock)
         self._feed = Feed(settings.ws_url, self._access, self, rng, dial=dial, hold=self._hold, count=self._count)
@@ -109,6 +112,7 @@ class TradovateBroker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._access.close(self._patience)
         await self._line.close()
 
     def _fell(self, task: asyncio.Task[None]) -> None:
@@ -136,7 +140,8 @@ class TradovateBroker:
             return ConnectionState.REFUSED, refused
         if self._hold() > 0:
             return ConnectionState.PENALTY, f"HTTP {self._penalty.status}: the broker asks to wait"
-        return self._state, self._reason
+        synced = self._state is ConnectionState.SYNCED
+        return self._state, None if synced else self._access.trouble or self._reason
 
     def _hold(self) -> float:
         return self._penalty.left(_loop_time())

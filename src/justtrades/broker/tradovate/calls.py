@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from justtrades.broker.port import AuditId, Auditor, BrokerError, Exchange, Gate
@@ -19,7 +19,7 @@ from justtrades.positions.model import ClientOrderId, SignalId
 
 STRUCK = "***"
 SECRET_FIELDS = frozenset(
-    {"password", "sec", "accesstoken", "mdaccesstoken", "access_token", "refresh_token", "client_secret"}
+    {"password", "sec", "accesstoken", "mdaccesstoken", "access_token", "refresh_token", "client_secret", "code"}
 )
 AUTH = "/auth/"
 
@@ -61,6 +61,8 @@ class Calls:
         self._auditor = auditor
         self._clock = clock
         self._secrets = secrets
+        self.ahead = timedelta()
+        """How far the broker's clock was ahead of ours at the last answer that told it."""
 
     async def attempt(
         self, call: Call, token: str | None = None, gate: Gate = open_gate, *, first: bool = True
@@ -76,6 +78,7 @@ class Calls:
         try:
             raw = await self._line.send(outgoing, gate)
             status, said = raw.status, self._struck(call, raw.text, token)
+            self.ahead = raw.at - self._clock() if raw.at else self.ahead
         except BrokerError as error:
             said = str(error)
             raise

@@ -13,6 +13,8 @@ import asyncio
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -93,6 +95,8 @@ def transport() -> httpx.AsyncBaseTransport:
 class Raw:
     status: int
     text: str
+    at: datetime | None = field(default=None, compare=False)
+    """The server's clock, where it told it (`Date`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +158,17 @@ class Line:
         )
         response = await self._client.send(request, stream=True)
         try:
-            return Raw(response.status_code, await _text(response))
+            return Raw(response.status_code, await _text(response), _date(response.headers.get("date")))
         finally:
             await response.aclose()
+
+
+def _date(told: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(told or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 async def _text(response: httpx.Response) -> str:

