@@ -37,6 +37,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FILLED_IN = {
     "{{ticker}}": "MNQ1!",
     "{{close}}": "24500.25",
+    "{{exchange}}": "CME_MINI",
     "{{interval}}": "5",
     "{{timenow}}": "2026-11-23T14:30:05Z",
     "{{strategy.order.action}}": "buy",
@@ -45,6 +46,7 @@ FILLED_IN = {
     "{{strategy.market_position_size}}": "2",
     "{{strategy.prev_market_position}}": "long",
     "{{strategy.prev_market_position_size}}": "1",
+    "{{strategy.position_size}}": "2",
 }
 
 
@@ -205,7 +207,9 @@ def filled_in(message: str) -> bytes:
 
 
 JSON_BLOCKS = [block.text for page in PAGES for block in blocks(text_of(page)) if block.language == "json"]
-MESSAGES = [text for text in JSON_BLOCKS if '"action"' in text]
+ACTION = re.compile(r'"(action|data|order_action|isBuy)"')
+WORDINGS = [block.text for page in PAGES for block in blocks(text_of(page)) if block.language == "alert"]
+MESSAGES = [text for text in JSON_BLOCKS if ACTION.search(text)] + WORDINGS
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -213,7 +217,7 @@ def test_every_message_is_an_order_that_a_late_repeat_is_told_from(message: str)
     reading = alerts.read(alerts.parse(filled_in(message)))
     assert isinstance(reading, Reading)
     assert reading.repeat_key is not None
-    assert reading.ticker == "MNQ1!"
+    assert reading.ticker in ("MNQ1!", "CME_MINI:MNQ1!")
     assert reading.warnings == ()
 
 

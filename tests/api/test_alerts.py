@@ -65,11 +65,11 @@ def test_every_example_is_read_by_the_dialect_it_stands_for() -> None:
     for dialect in alerts.DIALECTS:
         assert dialect.examples
         for example in dialect.examples:
-            assert read(dict(example.body)).dialect == dialect.name
+            assert read(example.body).dialect == dialect.name
 
 
 def test_no_example_carries_a_time_so_a_second_click_is_a_second_signal() -> None:
-    assert [one.name for one in alerts.examples() if read(dict(one.body)).repeat_key is not None] == []
+    assert [one.name for one in alerts.examples() if read(one.body).repeat_key is not None] == []
 
 
 def test_a_heartbeat_is_recognised_whatever_the_dialect() -> None:

@@ -52,8 +52,9 @@ async def test_only_the_listed_assets_are_served(world: World) -> None:
 
 async def test_there_is_one_ready_example_per_alert_shape(world: World) -> None:
     document = (await world.http.get("/openapi.json")).json()
-    content = document["paths"]["/webhook/{token}"]["post"]["requestBody"]["content"]["application/json"]
-    sent = [await world.alert(one["value"]) for one in content["examples"].values()]
+    forms = document["paths"]["/webhook/{token}"]["post"]["requestBody"]["content"]
+    examples = [one for form in forms.values() for one in form["examples"].values()]
+    sent = [await world.alert(one["value"]) for one in examples]
     assert [answer.status_code for answer in sent] == [202] * len(sent)
     dialects = {arrival.reading.dialect for arrival in world.desk.arrivals}
     assert dialects == {dialect.name for dialect in alerts.DIALECTS}

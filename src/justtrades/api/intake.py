@@ -105,7 +105,7 @@ def _take(bucket: Bucket, arrived: Arrived) -> None:
 def _check_secret(recorder: Recorder, alert: Alert) -> None:
     if recorder.secret is None:
         return
-    fields = alert.fields or {}
+    fields = alert.fields
     sent = [value for name in ("secret", "key", "token") if isinstance(value := fields.get(name), str)]
     wanted = recorder.secret.encode()
     if not any(hmac.compare_digest(value.encode("utf-8", "replace"), wanted) for value in sent):
@@ -126,7 +126,8 @@ def _routes(recorder: Recorder, reading: Reading, at: datetime) -> tuple[NewRout
 def _over_at_once(recorder: Recorder, reading: Reading, at: datetime) -> tuple[Outcome | None, str | None]:
     if recorder.mode is Mode.SHADOW:
         return Outcome.NO_ACTION, "shadow mode: recorded, not traded"
-    limit = recorder.max_alert_age_seconds
+    limits = [one for one in (recorder.max_alert_age_seconds, reading.max_age_seconds) if one is not None]
+    limit = min(limits, default=None)
     if limit is None or reading.alert_time is None or not reading.verb.enters:
         return None, None
     if at - reading.alert_time <= timedelta(seconds=limit):

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from justtrades.api import alerts
+from justtrades.api.alerts import Example
 from justtrades.api.parts import Parts
 from justtrades.api.problems import MEDIA_TYPE
 from justtrades.api.schemas import ProblemBody
@@ -114,19 +115,24 @@ def _webhook(demo_token: str | None) -> Node:
         "parameters": [token],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _alert(), "examples": _examples()}},
+            "content": _content(),
         },
         "responses": {status: _answer(status, text) for status, text in _ANSWERS.items()},
     }
 
 
-def _alert() -> Node:
-    """With the first example as its own: Swagger UI opens with the schema's sample, not with the first choice."""
-    return {"type": "object", "example": dict(alerts.examples()[0].body)}
+def _content() -> Node:
+    """Each form with its first example as the schema's own: Swagger UI opens with that, not with the first choice."""
+    every = alerts.examples()
+    return {
+        "application/json": _form("object", [one for one in every if not isinstance(one.body, str)]),
+        "text/plain": _form("string", [one for one in every if isinstance(one.body, str)]),
+    }
 
 
-def _examples() -> Node:
-    return {one.name: {"summary": one.summary, "value": dict(one.body)} for one in alerts.examples()}
+def _form(type_: str, listed: list[Example]) -> Node:
+    shown = {one.name: {"summary": one.summary, "value": one.body} for one in listed}
+    return {"schema": {"type": type_, "example": listed[0].body}, "examples": shown}
 
 
 def _answer(status: str, text: str) -> Node:

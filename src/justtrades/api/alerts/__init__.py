@@ -1,4 +1,4 @@
-"""Alerts in, readings out. A dialect is one small module and one line in `DIALECTS`.
+"""Alerts in, readings out. A dialect is one small module and one line in `DIALECTS` (docs/dialects.md).
 
 With `auto` the first dialect that recognises an alert reads it, so the order goes from the most marked to the
 one that takes the rest; a recorder may pin one by name. Nothing here waits or knows of HTTP.
@@ -6,9 +6,23 @@ one that takes the rest; a recorder may pin one by name. Nothing here waits or k
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from justtrades.api.alerts import just_trades, plain, strict, traderspost, values
+from justtrades.api.alerts import (
+    algoway,
+    crosstrade,
+    just_trades,
+    openalgo,
+    pickmytrade,
+    plain,
+    strict,
+    terse,
+    three_commas,
+    tickerly,
+    traderspost,
+    tv_hub,
+    values,
+)
 from justtrades.api.alerts.model import Alert, AlertError, Dialect, Example, Heartbeat, NotAnOrder, Unreadable
 from justtrades.positions.recorder import Reading
 
@@ -28,9 +42,22 @@ __all__ = [
 ]
 
 AUTO: Final = "auto"
-DIALECTS: Final[tuple[Dialect, ...]] = (traderspost.DIALECT, plain.DIALECT, just_trades.DIALECT)
+DIALECTS: Final[tuple[Dialect, ...]] = (
+    crosstrade.DIALECT,
+    terse.DIALECT,
+    three_commas.DIALECT,
+    pickmytrade.DIALECT,
+    algoway.DIALECT,
+    tv_hub.DIALECT,
+    openalgo.DIALECT,
+    tickerly.DIALECT,
+    traderspost.DIALECT,
+    plain.DIALECT,
+    just_trades.DIALECT,
+)
 NAMES: Final = (AUTO, *(dialect.name for dialect in DIALECTS))
 _BY_NAME: Final = {dialect.name: dialect for dialect in DIALECTS}
+_FIRST_SHOWN: Final = (plain.DIALECT, just_trades.DIALECT, traderspost.DIALECT)
 
 
 def parse(body: bytes) -> Alert:
@@ -39,10 +66,7 @@ def parse(body: bytes) -> Alert:
     if not text:
         raise Unreadable("the body is empty")
     values.refuse_placeholders(text)
-    value = strict.parse(text)
-    if not isinstance(value, dict):
-        raise NotAnOrder('the alert must be one JSON object, such as {"action": "buy", "ticker": "MNQ1!"}')
-    return Alert(text, value)
+    return _object(text) if text[0] in '{["' else _wording(text)
 
 
 def read(alert: Alert, pinned: str = AUTO) -> Reading | Heartbeat:
@@ -54,16 +78,41 @@ def read(alert: Alert, pinned: str = AUTO) -> Reading | Heartbeat:
 
 def examples() -> tuple[Example, ...]:
     """At least one ready alert per dialect, the shortest first."""
-    order = (plain.DIALECT, *(dialect for dialect in DIALECTS if dialect is not plain.DIALECT))
+    order = (*_FIRST_SHOWN, *(dialect for dialect in DIALECTS if dialect not in _FIRST_SHOWN))
     return tuple(example for dialect in order for example in dialect.examples)
+
+
+def _object(text: str) -> Alert:
+    value: Any = strict.parse(text)
+    if not isinstance(value, dict):
+        raise NotAnOrder('the alert must be one JSON object, such as {"action": "buy", "ticker": "MNQ1!"}')
+    return Alert(text, value)
+
+
+def _wording(text: str) -> Alert:
+    """A plain text, in the first dialect that knows its words."""
+    for dialect in DIALECTS:
+        if dialect.fields_of is not None and (fields := dialect.fields_of(text)) is not None:
+            return Alert(text, fields, dialect.name)
+    raise Unreadable("the text is in no format known here: the page /docs shows one ready alert of each")
 
 
 def _dialect(alert: Alert, pinned: str) -> Dialect:
     if pinned in _BY_NAME:
+        _check_form(alert, _BY_NAME[pinned])
         return _BY_NAME[pinned]
+    if alert.wording is not None:
+        return _BY_NAME[alert.wording]
     return next((d for d in DIALECTS if d.recognises(alert)), just_trades.DIALECT)
 
 
+def _check_form(alert: Alert, pinned: Dialect) -> None:
+    """A pinned dialect of text reads no JSON, and the other way round."""
+    if alert.wording != (None if pinned.fields_of is None else pinned.name):
+        form = "JSON" if pinned.fields_of is None else "plain text"
+        raise NotAnOrder(f"this recorder takes only alerts in the format {pinned.name}, which is {form}")
+
+
 def _beats(alert: Alert) -> bool:
-    action = (alert.fields or {}).get("action")
+    action = alert.fields.get("action")
     return isinstance(action, str) and action.strip().lower() == "heartbeat"

@@ -54,6 +54,27 @@ _NOT_YET: Final = {
     ),
 }
 _ANY_NOT_YET: Final = frozenset(name for names in _NOT_YET.values() for name in names)
+KNOWN: Final = frozenset(
+    {
+        *(
+            "action",
+            "id",
+            "secret",
+            "key",
+            "token",
+            "position_size",
+            *TICKERS,
+            *PRICES,
+            *QUANTITIES,
+            *POSITIONS,
+            *IGNORE,
+        ),
+        *(*strategy.SIZES, *strategy.SIDES_BEFORE, *strategy.SIZES_BEFORE),
+        *(name.lower() for name in marks.TIMES),
+        *(name for names in (*_TICKS, *_DOLLARS, *_PERCENT) for name in names),
+        *_ANY_NOT_YET,
+    }
+)
 _LIKE_A_PRICE: Final = (Decimal("0.8"), Decimal("1.25"))
 
 
@@ -70,11 +91,11 @@ class Asked:
 
 def read(alert: Alert) -> Reading:
     """The alert as an order; `NotAnOrder` when it is none."""
-    fields = folded(alert.fields or {})
+    fields = folded(alert.fields)
     asked = _asked(fields)
     price = values.price(fields, PRICES)
     targets, stop, warned = _exits(fields, price) if asked.verb.enters else ((), None, ())
-    key = marks.repeat_key(alert.fields or {})
+    key = marks.repeat_key(alert.fields)
     position, unclear = strategy.position(fields, _position(fields), said=asked.said, contracts=asked.contracts)
     return Reading(
         dialect="just_trades",
@@ -86,10 +107,10 @@ def read(alert: Alert) -> Reading:
         stop=stop,
         ignore_same_side=any(values.truthy(fields.get(name)) for name in IGNORE),
         position=position,
-        alert_time=marks.alert_time(alert.fields or {}),
+        alert_time=marks.alert_time(alert.fields),
         repeat_key=key,
-        notes=asked.notes,
-        warnings=(*warned, *unclear, *_cannot_yet(fields), *marks.warnings(alert.fields or {}, key)),
+        notes=(*asked.notes, *values.unknown(fields, KNOWN)),
+        warnings=(*warned, *unclear, *_cannot_yet(fields), *marks.warnings(alert.fields, key)),
     )
 
 
@@ -182,7 +203,7 @@ def _cannot_yet(fields: Fields) -> tuple[str, ...]:
 
 def _recognises(alert: Alert) -> bool:
     """The dialect that takes the rest."""
-    return alert.fields is not None
+    return alert.wording is None
 
 
 DIALECT: Final = Dialect(

@@ -1,5 +1,8 @@
 """What a dialect is: it recognises an alert, reads it, and brings its own examples for the page of examples.
 
+Most are JSON. One of plain text says what its fields are (`fields_of`), so that everything after it, the secret
+and the time included, finds them by name as in JSON.
+
 A reading never guesses. What cannot be an order raises `NotAnOrder` with one sentence that tells its author what
 to change and repeats nothing of what came in; what cannot be read at all raises `Unreadable`.
 """
@@ -34,10 +37,11 @@ class NotAnOrder(AlertError):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert as it came. `fields` is None when the text is no JSON object (a text dialect may still read it)."""
+    """One alert as it came. `wording` names the dialect that a plain text is written in; None for JSON."""
 
     text: str
-    fields: Fields | None
+    fields: Fields
+    wording: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Example:
 
     name: str
     summary: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +66,6 @@ class Dialect:
     recognises: Callable[[Alert], bool]
     read: Callable[[Alert], Reading]
     examples: tuple[Example, ...] = ()
+    fields_of: Callable[[str], Fields | None] | None = None
+    """Of a plain-text dialect: the text's fields, None when it is of another; raises `AlertError` when it is of this
+    one and cannot be read."""

@@ -15,7 +15,7 @@ ALLOWED: Final = NEEDED | {ID, *TIMES, "secret", "key", "token"}
 
 
 def recognises(alert: Alert) -> bool:
-    return alert.fields is not None and NEEDED <= alert.fields.keys() <= ALLOWED
+    return NEEDED <= alert.fields.keys() <= ALLOWED
 
 
 def read(alert: Alert) -> Reading:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
+from justtrades.api.alerts import broken
 from justtrades.api.alerts.model import Unreadable
 
 DEPTH: Final = 16
@@ -33,8 +34,10 @@ def parse(text: str) -> Any:
         raise
     except RecursionError:
         raise Unreadable("the JSON is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"the body is not valid JSON: {broken.why(text, error.msg, error.pos)}") from None
     except (ValueError, ArithmeticError):
-        raise Unreadable("the body is not valid JSON: look for a missing quote or comma") from None
+        raise Unreadable("the body is not valid JSON: a number in it cannot be read") from None
     _check(value, text)
     return value
 

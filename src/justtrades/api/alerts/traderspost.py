@@ -3,6 +3,9 @@
 `sentiment` is the position the strategy wants to be left with, so it decides what the action means: flat exits
 everything whatever the quantity, and `sell` with a bullish sentiment only takes a part off. `percent` and
 `amount` of an exit are distances in price. An exit without a quantity is all of it.
+
+`price` is what the alert saw, as `signalPrice` is. (Older pages of theirs used it as a limit price.) A trailing stop
+rests as a fixed one where it would begin.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from justtrades.api.alerts import marks, strategy, values
+from justtrades.api.alerts import exits, marks, strategy, values
 from justtrades.api.alerts.just_trades import staying
 from justtrades.api.alerts.model import Alert, Dialect, Example, Fields, NotAnOrder
 from justtrades.positions.model import Stop, Target, Verb
@@ -29,21 +32,31 @@ ACTIONS: Final = {"buy": Verb.BUY, "sell": Verb.SELL, "exit": Verb.CLOSE}
 SENTIMENTS: Final = {"bullish": "long", "long": "long", "bearish": "short", "short": "short", "flat": "flat"}
 _OTHERS: Final = frozenset(("tp", "sl", "tp_ticks", "sl_ticks", "tp_percent", "sl_percent", "tp_dollar", "sl_dollar"))
 _OPTIONS: Final = frozenset(("optionType", "strikePrice", "strikesAway", "expiration", "intrinsicValue", "strikeCount"))
+_PRICED: Final = frozenset(("limitPrice", "stopPrice", "trailAmount", "trailPercent"))
+KNOWN: Final = frozenset(
+    {
+        *("ticker", "action", "price", "quantity", "time", "interval", "delay", "id", "date", "timestamp"),
+        *(*strategy.SIZES, *strategy.SIDES_BEFORE, *strategy.SIZES_BEFORE),
+        *("secret", "key", "token", *MARKED_BY, *_OPTIONS, *_OTHERS),
+    }
+)
 
 
 def recognises(alert: Alert) -> bool:
-    return alert.fields is not None and (
-        not MARKED_BY.isdisjoint(alert.fields) or alert.fields.get("action") in ("add", "cancel")
-    )
+    return not MARKED_BY.isdisjoint(alert.fields) or alert.fields.get("action") in ("add", "cancel")
 
 
 def read(alert: Alert) -> Reading:
     """The alert as an order; `NotAnOrder` when it is none, or one that cannot be done as asked."""
-    fields = alert.fields or {}
+    fields = alert.fields
     sentiment = _sentiment(fields)
     verb = _verb(fields, sentiment)
-    _refuse_other_orders(fields)
-    quantity = _quantity(fields, sentiment)
+    if verb.enters:
+        _refuse_other_orders(fields)
+    quantity = _quantity(fields, sentiment, verb)
+    price = values.price(fields, ("signalPrice", "price"))
+    targets, stop = (_targets(fields), _stop(fields)) if verb.enters else ((), None)
+    exits.refuse_wrong_side(verb, price, targets, stop)
     key = marks.repeat_key(fields)
     said = ACTIONS.get(values.word("action", fields.get("action")), verb)
     position, unclear = strategy.position(strategy.lowered(fields), sentiment, said=said, contracts=quantity)
@@ -52,13 +65,14 @@ def read(alert: Alert) -> Reading:
         verb=verb,
         ticker=values.ticker(fields, ("ticker",)),
         quantity=quantity,
-        price=values.price(fields, ("signalPrice", "price")),
-        targets=_targets(fields) if verb.enters else (),
-        stop=_stop(fields) if verb.enters else None,
+        price=price,
+        targets=targets,
+        stop=stop,
         position=position,
         alert_time=marks.alert_time(fields),
         repeat_key=key,
-        warnings=(*_warnings(fields), *unclear, *marks.warnings(fields, key)),
+        notes=values.unknown(fields, KNOWN),
+        warnings=(*(_warnings(fields, stop) if verb.enters else ()), *unclear, *marks.warnings(fields, key)),
     )
 
 
@@ -99,14 +113,20 @@ def _refuse_other_orders(fields: Fields) -> None:
         raise NotAnOrder("only market orders are placed: set orderType to market or leave it out")
     if values.any_given(fields, _OPTIONS):
         raise NotAnOrder("options are not traded here, only futures")
+    if values.word("timeInForce", fields.get("timeInForce")) in ("opg", "cls"):
+        raise NotAnOrder("orders for the open or the close are not placed: leave timeInForce out")
 
 
-def _quantity(fields: Fields, sentiment: str) -> Decimal | None:
+def _quantity(fields: Fields, sentiment: str, verb: Verb) -> Decimal | None:
     if sentiment == "flat" or not values.given(fields.get("quantity")):
         return None
-    if values.word("quantityType", fields.get("quantityType")) not in ("", "fixed_quantity"):
+    kind = values.word("quantityType", fields.get("quantityType"))
+    found = values.quantity("quantity", fields.get("quantity"))
+    if kind == "percent_of_position" and not verb.enters and found is not None and found >= 100:
+        return None
+    if kind not in ("", "fixed_quantity"):
         raise NotAnOrder("only a number of contracts can be traded: set quantityType to fixed_quantity")
-    return values.quantity("quantity", fields.get("quantity"))
+    return found
 
 
 def _targets(fields: Fields) -> tuple[Target, ...]:
@@ -121,8 +141,17 @@ def _stop(fields: Fields) -> Stop | None:
     exit_ = _part(fields, "stopLoss")
     if price := values.positive("stopLoss.stopPrice", exit_.get("stopPrice")):
         return Stop(price=price)
-    distance = _distance("stopLoss", exit_)
+    distance = _distance("stopLoss", exit_) or _trailing(exit_)
     return Stop(distance=distance) if distance else None
+
+
+def _trailing(exit_: Mapping[str, Any]) -> Distance | None:
+    """Where a trailing stop begins."""
+    if amount := values.positive("stopLoss.trailAmount", exit_.get("trailAmount")):
+        return Distance(amount, Unit.POINTS)
+    if percent := values.positive("stopLoss.trailPercent", exit_.get("trailPercent")):
+        return Distance(percent, Unit.PERCENT)
+    return None
 
 
 def _distance(name: str, exit_: Mapping[str, Any]) -> Distance | None:
@@ -142,18 +171,19 @@ def _part(fields: Fields, name: str) -> Mapping[str, Any]:
     return part
 
 
-def _warnings(fields: Fields) -> tuple[str, ...]:
-    stop = _part(fields, "stopLoss")
+def _warnings(fields: Fields, stop: Stop | None) -> tuple[str, ...]:
+    asked = _part(fields, "stopLoss")
     said = {
         "add opens a position when none is held": fields.get("action") == "add",
-        "a trailing stop was asked for and is not supported yet: that part of the alert has no effect": _trails(stop),
-        "the stop rests as a stop order: it becomes a market order at its price": stop.get("type") == "stop_limit",
+        "limitPrice and stopPrice have no effect on a market order": values.any_given(fields, _PRICED),
+        "the stop rests as a stop order: it becomes a market order at its price": asked.get("type") == "stop_limit",
         "delay was asked for and has no effect: the order leaves at once": values.truthy(fields.get("delay")),
         "tp and sl are not TradersPost fields and were ignored: use takeProfit and stopLoss": values.any_given(
             fields, _OTHERS
         ),
     }
-    return tuple(sentence for sentence, true in said.items() if true)
+    trailing = exits.trail_warnings(trails=_trails(asked), stop=stop)
+    return (*trailing, *(sentence for sentence, true in said.items() if true))
 
 
 def _trails(stop: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ zero by people who mean "none": all of them count as not given.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
@@ -22,6 +23,10 @@ _SMALLEST: Final = Decimal("0.000000001")
 _PLACEHOLDER: Final = re.compile(r"\{\{[^{}]{1,100}\}\}")
 _TICKER: Final = re.compile(r"[ -~]{1,64}")
 
+_NOT_SHOWN: Final = re.compile(r"[^A-Za-z0-9_.\- ]")
+_NAME_SHOWN: Final = 40
+_NAMES_SHOWN: Final = 10
+
 MOST_CONTRACTS: Final = Decimal(100_000)
 
 
@@ -33,6 +38,11 @@ def refuse_placeholders(text: str) -> None:
         raise NotAnOrder(
             "TradingView did not fill in a {{strategy…}} placeholder: it only does so in an alert of a strategy, "
             "so create the alert on the strategy itself or write the value instead"
+        )
+    if "plot" in found[0]:
+        raise NotAnOrder(
+            "TradingView did not fill in a {{plot…}} placeholder: the script of this alert has no plot of that number "
+            "or name (they count from {{plot_0}} to {{plot_19}}), so take another or write the value instead"
         )
     raise NotAnOrder("TradingView did not fill in a {{placeholder}}: check its spelling, or write the value instead")
 
@@ -52,6 +62,35 @@ def given(value: Any) -> bool:
 def any_given(fields: Fields, names: frozenset[str]) -> bool:
     """Most alerts have none of these fields at all, so that is asked first."""
     return not names.isdisjoint(fields) and any(given(fields.get(name)) for name in names)
+
+
+def unknown(fields: Fields, known: frozenset[str]) -> tuple[str, ...]:
+    """A note that lists the fields no dialect of this name has; none when there are none."""
+    found = [_NOT_SHOWN.sub("?", name[:_NAME_SHOWN]) for name in fields if name not in known]
+    if not found:
+        return ()
+    more = f" and {len(found) - _NAMES_SHOWN} more" if len(found) > _NAMES_SHOWN else ""
+    return (f"ignored, because this format has no such field: {', '.join(found[:_NAMES_SHOWN])}{more}",)
+
+
+def flag(name: str, value: Any) -> bool | None:
+    """Yes or no, quoted or not, also as 1 and 0; None when not given, `NotAnOrder` when it is neither."""
+    if not given(value):
+        return None
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if isinstance(value, bool):
+        return value
+    if text in _YES or text in _NO:
+        return text in _YES
+    if value in (0, 1) or text in ("0", "1"):
+        return value == 1 or text == "1"
+    raise NotAnOrder(f"the field {name} must be true or false")
+
+
+def seconds(name: str, value: Any) -> int | None:
+    """A number of whole seconds above zero; None when not given or zero."""
+    found = positive(name, value)
+    return None if found is None else math.ceil(found)
 
 
 def number(name: str, value: Any) -> Decimal | None:
