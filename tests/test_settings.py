@@ -47,6 +47,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "budget_per_minute": 60,
         "budget_per_hour": 4000,
         "roll_days": "",
+        "price_tolerance_percent": 10,
         "log_level": "info",
         "log_format": "console",
     }
@@ -101,6 +102,9 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ROLL_DAYS", "ES=61"),
         ("ROLL_DAYS", "ES=-1"),
         ("ROLL_DAYS", "ES=5,ES=6"),
+        ("PRICE_TOLERANCE_PERCENT", "-1"),
+        ("PRICE_TOLERANCE_PERCENT", "nan"),
+        ("PRICE_TOLERANCE_PERCENT", "zq9"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
     ],

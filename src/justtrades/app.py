@@ -342,6 +342,7 @@ def _desk(
     outbox: Outbox,
 ) -> Desk:
     tapes: dict[ConnectionId, Callable[[ContractName, Decimal], Awaitable[None]]] = {}
+    markets: dict[ConnectionId, Callable[[ContractName], Awaitable[Decimal | None]]] = {}
 
     async def make_broker(row: ConnectionRow) -> Broker:
         base = await paper.url() if row.environment == "paper" else _base_url(settings, row.environment)
@@ -351,6 +352,8 @@ def _desk(
             raise Refused("SecretKey", str(error)) from None
         if row.environment == "paper" and settings.paper_market == "alerts":
             tapes[row.id] = Tape(plain, base).hear
+        elif row.environment == "paper":
+            markets[row.id] = Tape(plain, base).last
         return TradovateBroker(
             TradovateSettings(
                 base_url=base,
@@ -373,6 +376,8 @@ def _desk(
         truth_poll=settings.truth_poll_seconds,
         price_seen=tapes,
         rolls=parse_rolls(settings.roll_days),
+        price_tolerance=settings.price_tolerance_percent,
+        ask_price=markets,
         on_news=announcing(outbox.notify),
         notify=outbox.notify,
     )

@@ -34,6 +34,7 @@ from justtrades.broker.port import (
     PositionReport,
     Refused,
 )
+from justtrades.checks import AskPrice, Checks
 from justtrades.dispatch import JOBS_LIMIT, Arrival, Dispatch, HearPrice, LaneKey, durably
 from justtrades.executor import Executor, Switch
 from justtrades.lane_view import LaneView, view
@@ -75,11 +76,13 @@ from justtrades.store import books, fees
 from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.lanes import known_ids
+from justtrades.store.prices import last_prices
 from justtrades.store.session import Database
 
 log = logging.getLogger(__name__)
 
 FEES_AT_ONCE = 200
+PRICES_FROM = timedelta(days=1)
 DOUBT_SHOWN = timedelta(seconds=15)
 KNOWN_FOR = timedelta(days=3)
 
@@ -114,6 +117,8 @@ class Desk:
     rng: random.Random = field(default_factory=random.Random)
     price_seen: Mapping[ConnectionId, HearPrice] = field(default_factory=dict)
     rolls: Mapping[str, RollRule] = field(default_factory=dict)
+    price_tolerance: Decimal = Decimal(10)
+    ask_price: Mapping[ConnectionId, AskPrice] = field(default_factory=dict)
     on_news: Callable[[Lane, tuple[News, ...]], None] | None = None
     notify: Notify = silent
     switch: Switch = field(default_factory=Switch)
@@ -134,8 +139,10 @@ class Desk:
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
     _signals: Dispatch = field(init=False)
+    _checks: Checks = field(init=False)
 
     def __post_init__(self) -> None:
+        self._checks = Checks(self.clock, self._link, self.price_tolerance, self.ask_price)
         self._signals = Dispatch(
             database=self.database,
             clock=self.clock,
@@ -148,6 +155,7 @@ class Desk:
             spawn=self._spawn,
             price_seen=self.price_seen,
             rolls=self.rolls,
+            checks=self._checks,
             notify=self.notify,
         )
 
@@ -160,6 +168,7 @@ class Desk:
         taken = frozenset((lane.account_id, job.signal.id) for lane in state.lanes for job in lane.jobs)
         self.switch.on, self.switch.reason, self.switch.since = state.kill.on, state.kill.reason, state.kill.since
         self._accounts.update({row.id: row for row in state.accounts})
+        self._checks.remembered(await self.database.read(lambda c: last_prices(c, self.clock() - PRICES_FROM)))
         async with asyncio.TaskGroup() as self._tasks:
             for lane in state.lanes:
                 await self._wake_lane(lane)
@@ -261,6 +270,7 @@ class Desk:
     def picture_taken(self, login: Login, picture: Picture, *, streaming: bool) -> None:
         if streaming:
             self._synced_once.add(login.connection_id)
+        self._checks.pictured(login.connection_id, picture)
         for account, contract, executor in self._lanes_of(login.connection_id):
             if account in picture.accounts:
                 executor.tell(_as_event(picture.began_at, lane_in(picture, account, contract), streaming=streaming))
@@ -270,6 +280,8 @@ class Desk:
             executor.tell(ConnectionLost())
 
     def reported(self, login: Login, report: LaneReport) -> None:
+        if isinstance(report, FillReport):
+            self._checks.filled(login.connection_id, report.contract, report.fill)
         executor = self._by_broker.get((login.connection_id, report.account, report.contract))
         if executor is not None:
             executor.tell(_event_of(report))

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -20,6 +20,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from justtrades.broker.port import BrokerError, ContractRecord, Refused
+from justtrades.checks import Checks
 from justtrades.executor import Executor, Switch
 from justtrades.login import Link
 from justtrades.notices import Notify, kind_of, silent
@@ -82,6 +83,7 @@ class Dispatch:
     spawn: Callable[[Coroutine[None, None, None], str], None]
     price_seen: Mapping[ConnectionId, HearPrice]
     rolls: Mapping[str, RollRule]
+    checks: Checks
     notify: Notify = silent
     _queues: dict[LaneKey, asyncio.Queue[tuple[Arrival, Route]]] = field(default_factory=dict)
     _flattened: dict[AccountId, datetime] = field(default_factory=dict)
@@ -150,7 +152,10 @@ class Dispatch:
             return True
         if account is None or executor is None or self._hears_prices(account, arrival):
             return False
-        self._tell_signal(executor, signal)
+        checks = self.checks.at_hand(account.connection_id, name, arrival.reading)
+        if checks is None:
+            return False
+        self._tell_signal(executor, replace(signal, checks=checks))
         return True
 
     def _positions_say_no(self, arrival: Arrival, account_id: AccountId, name: ContractName) -> str | None:
@@ -218,18 +223,26 @@ class Dispatch:
         if account is None or isinstance(signal, Blocked) or isinstance(name, Blocked):
             return self._deliver(arrival, route)
         executor = self.lanes.get((route.account_id, name))
-        if executor is None:
-            record = await self.link(account.connection_id).contract(name)
-            if signal.verb.enters and record.expires_at is not None and record.expires_at <= self.clock():
-                self.end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, f"{name} has expired")
-                return True
+        record = await self.link(account.connection_id).contract(name) if executor is None else None
+        signal = replace(signal, checks=await self.checks.asked(account.connection_id, name, arrival.reading, record))
+        if executor is None and signal.refusal is not None:
+            self.end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, signal.refusal)
+            return True
+        if record is not None:
             # Asked again: while the broker was being asked, another signal may have made the lane.
             executor = self.lanes.get((route.account_id, name)) or self._new_lane(account, record)
-        hear = self.price_seen.get(account.connection_id)
-        if hear is not None and arrival.reading.price is not None:
-            await hear(name, arrival.reading.price)
-        self._tell_signal(executor, signal)
+        if signal.refusal is None:
+            await self._let_hear(account.connection_id, name, arrival.reading.price)
+        if executor is not None:
+            self._tell_signal(executor, signal)
         return True
+
+    async def _let_hear(self, connection: ConnectionId, name: ContractName, price: Decimal | None) -> None:
+        """The simulator's market goes where an alert saw it, unless that cannot be the contract's price."""
+        hear = self.price_seen.get(connection)
+        if hear is not None and price is not None:
+            await hear(name, price)
+            self.checks.simulated(connection, name, price)
 
     def _new_lane(self, account: AccountRow, record: ContractRecord) -> Executor:
         contract = Contract(record.name, record.tick_size, record.point_value)

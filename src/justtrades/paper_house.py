@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from dataclasses import dataclass
 from decimal import Decimal
@@ -59,7 +60,7 @@ def _ledger(settings: Settings) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """The simulator's market follows the prices alerts saw."""
+    """The simulator's market: it follows the prices alerts saw, or says where it is when it moves by itself."""
 
     client: httpx.AsyncClient
     base: str
@@ -70,3 +71,13 @@ class Tape:
             await self.client.post(url, json={"symbol": contract, "price": str(price)})
         except httpx.HTTPError as error:
             log.warning("the paper market did not hear a price: %s", error)
+
+    async def last(self, contract: ContractName) -> Decimal | None:
+        """Where the contract trades there now; None when it never did, or nothing answers."""
+        try:
+            answer = await self.client.get(f"{self.base.removesuffix('/v1')}/control/prices")
+            price = json.loads(answer.text, parse_float=Decimal, parse_int=Decimal).get(contract)
+            return Decimal(price) if price is not None else None
+        except (httpx.HTTPError, ValueError, ArithmeticError, AttributeError) as error:
+            log.warning("the paper market did not tell a price: %s", error)
+            return None

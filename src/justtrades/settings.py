@@ -14,6 +14,7 @@ import base64
 import hashlib
 import os
 import re
+from decimal import Decimal
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -175,6 +176,7 @@ class Settings(BaseSettings):
     budget_per_minute: Count = 60
     budget_per_hour: Count = 4000
     roll_days: Annotated[str, AfterValidator(_rolls)] = ""
+    price_tolerance_percent: Annotated[Decimal, Field(ge=0, le=1_000, allow_inf_nan=False)] = Decimal(10)
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = "info"
     log_format: Annotated[Literal["console", "json"], BeforeValidator(str.lower)] = "console"
 

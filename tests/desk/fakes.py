@@ -329,6 +329,7 @@ class World:
     refusals: dict[ConnectionId, Refused] = field(default_factory=dict)
     starts: int = 0
     hears_prices: Callable[[ContractName, Decimal], Awaitable[None]] | None = None
+    tells_prices: Callable[[ContractName], Awaitable[Decimal | None]] | None = None
     database: Disk = field(init=False)
     desk: Desk = field(init=False)
     running: asyncio.Task[None] = field(init=False)
@@ -357,6 +358,7 @@ class World:
             rng=random.Random(self.starts),
             on_news=lambda _, told: self.news.extend(told),
             price_seen={PAPER: self.hears_prices} if self.hears_prices is not None else {},
+            ask_price={PAPER: self.tells_prices} if self.tells_prices is not None else {},
         )
         self.running = asyncio.create_task(self.desk.run())
 

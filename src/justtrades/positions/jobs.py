@@ -108,6 +108,8 @@ def _why_not(lane: Lane, job: Job, now: datetime) -> tuple[Outcome, str] | None:
     closed = lane_says_no(lane, job.signal)
     if closed is not None and not _closes_first(lane, job):
         return Outcome.BLOCKED, closed
+    if job.exited and job.signal.refusal is not None:
+        return Outcome.BLOCKED, job.signal.refusal
     return None
 
 
@@ -191,6 +193,8 @@ def _enter_rules(lane: Lane, job: Job) -> JobDecision | None:
         return Resolve(signal.id, Outcome.BLOCKED, owner)
     if (other := position_says_no(terms, held)) is not None:
         return Resolve(signal.id, Outcome.NO_ACTION, other)
+    if signal.refusal is not None and held * wanted_sign(signal.verb) >= 0:
+        return Resolve(signal.id, Outcome.BLOCKED, signal.refusal)
     if held == 0:
         return _fits(signal, terms, 0)
     if held * wanted_sign(signal.verb) > 0:

@@ -249,6 +249,15 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One rule that was asked before the signal reached its lane: its name, its answer, the numbers it saw."""
+
+    rule: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """What one alert (or one person) asks of this lane.
 
@@ -266,6 +275,12 @@ class Signal:
     quantity: int | None = None
     follow: Follow | None = None
     """Given when the alert says where to be, not what to do."""
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no entry may come of it, if a check said no; what it closes, it closes all the same."""
+        return next((check.detail for check in self.checks if not check.passed), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ def rules(lane: Lane, job: Job, now: datetime) -> tuple[Rule, ...]:
     """Every rule for this signal as the lane stands now, in the order they are asked."""
     if not job.signal.verb.enters:
         return (_owner(lane, job), _held(lane), *_chain(lane, job))
-    common = (_kill(lane), _age(job, now), _queue(lane, job), _unblocked(lane, job), _owner(lane, job))
+    checked = (Rule(check.rule, check.passed, check.detail) for check in job.signal.checks)
+    common = (_kill(lane), _age(job, now), _queue(lane, job), _unblocked(lane, job), _owner(lane, job), *checked)
     terms = job.signal.terms
     if terms is None:
         return common
