@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +15,7 @@ import httpx
 
 from justtrades.broker.simulator.paper import embedded
 from justtrades.positions.model import ContractName
-from justtrades.settings import Settings, key_file
+from justtrades.settings import Settings, key_file, paper_address_file
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +44,36 @@ class PaperHouse:
         if self._url.done():
             await asyncio.Event().wait()
         try:
-            async with embedded(_ledger(self._settings), market=self._settings.paper_market) as url:
-                self._url.set_result(url)
-                await asyncio.Event().wait()
+            market, tell = self._settings.paper_market, _told
+            async with embedded(_ledger(self._settings), market=market, tell=tell) as url:
+                with _address_left(self._settings, url):
+                    self._url.set_result(url)
+                    await asyncio.Event().wait()
         except Exception as error:
             if not self._url.done():
                 self._url.set_exception(error)
                 self._url.exception()  # those who wait hear it too; nobody may be waiting
             raise
+
+
+def _told(line: str) -> None:
+    log.warning("the paper broker: %s", line)
+
+
+@contextmanager
+def _address_left(settings: Settings, url: str) -> Iterator[None]:
+    """The address lies beside the database while it is good, so that `justtrades rehearse` finds it."""
+    file = paper_address_file(settings)
+    try:
+        file.write_text(f"{url}\n", encoding="ascii")
+    except OSError as error:
+        log.warning("the paper broker's address could not be written: %s", error)
+    log.info("paper broker at %s; `justtrades rehearse` lists what can be tried on it", url)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def _ledger(settings: Settings) -> Path:

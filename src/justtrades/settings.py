@@ -220,6 +220,11 @@ def key_file(settings: Settings) -> Path:
     return _beside_database(settings, ".admin")
 
 
+def paper_address_file(settings: Settings) -> Path:
+    """Where `serve` leaves the address of its embedded paper broker, for rehearsals: `<database stem>.paper`."""
+    return _beside_database(settings, ".paper")
+
+
 def secret_file(settings: Settings) -> Path:
     """Where the key that seals broker credentials is made on first start, when none is set."""
     return _beside_database(settings, ".key").with_name("justtrades.key")

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from justtrades import __version__, settings
-from justtrades.cli import acting, connections, contracts, database, keys, notify, reading, recorders
+from justtrades.cli import acting, connections, contracts, database, keys, notify, paper, reading, recorders
 from justtrades.cli.errors import Failed, Misused
 
 __all__ = ["app", "run"]
@@ -64,28 +63,11 @@ def demo(
     raise typer.Exit(run_demo(keep))
 
 
-@app.command()
-def paper(
-    host: Annotated[str, typer.Option()] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535)] = 8010,
-    ledger: Annotated[Path, typer.Option(help="Its own file: orders, fills, positions, cash.")] = Path("paper.db"),
-    market: Annotated[str, typer.Option(help="alerts, walk or csv:FILE.")] = "alerts",
-    seed: Annotated[int, typer.Option()] = 1,
-    accounts: Annotated[int, typer.Option(min=1, max=100)] = 1,
-) -> None:
-    """Run only the Tradovate simulator, as a server."""
-    from justtrades.broker.simulator.paper import run_paper
-
-    try:
-        run_paper(host, port, ledger, market, seed, accounts)
-    except (OSError, ValueError) as error:
-        raise Failed(str(error)) from None
-
-
 for _command in (
     *(reading.signals, reading.positions, reading.trades, reading.orders, reading.audit),
     contracts.contracts,
     *(acting.close, acting.flatten, acting.resume, acting.reconcile),
+    *(paper.paper, paper.rehearse),
 ):
     app.command()(_command)
 app.add_typer(database.app, name="db")

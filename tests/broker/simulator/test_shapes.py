@@ -43,7 +43,7 @@ PUBLISHED: Final[dict[str, set[str]]] = {
     "order": {"executionProviderId", "ocoId", "parentId", "linkedId", "spreadDefinitionId"},
     "executionReport": {
         *("tradeDate", "execRefId", "cumQty", "avgPx", "lastQty", "lastPx", "rejectReason", "text"),
-        "exchangeOrderId",
+        *("exchangeOrderId", "externalClOrdId"),
     },
     "position": {"netPrice", "prevPrice"},
 }

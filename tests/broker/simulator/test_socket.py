@@ -94,10 +94,19 @@ async def test_a_body_that_is_no_object_is_refused(rest: Rest, body: str) -> Non
         assert (await socket.ask("order/placeorder", body=body))["s"] == 400
 
 
-@pytest.mark.parametrize("endpoint", ["order/placeOSO", "Account/list"])
-async def test_the_socket_is_strict_about_case(rest: Rest, endpoint: str) -> None:
+@pytest.mark.parametrize("endpoint", ["order/placeOSO", "Account/list", "executionreport/list", "cashbalance/list"])
+async def test_the_socket_denies_a_spelling_that_is_not_the_published_one(rest: Rest, endpoint: str) -> None:
     async with synced(rest) as socket:
-        assert (await socket.ask(endpoint))["s"] == 404
+        assert await socket.ask(endpoint) == {"s": 401, "i": 3, "d": "Access is denied"}
+        assert (await socket.ask("order/placeous"))["s"] == 404
+
+
+async def test_the_socket_takes_every_look_up_in_its_published_spelling(rest: Rest) -> None:
+    async with synced(rest) as socket:
+        for kind in ("executionReport", "cashBalance", "contractMaturity", "accountRiskStatus", "orderVersion"):
+            assert (await socket.ask(f"{kind}/list"))["s"] == 200
+        body = {"accountId": rest.account["id"]}
+        assert (await socket.ask("cashBalance/getcashbalancesnapshot", body=body))["d"]["netLiq"] == 50_000
 
 
 # ── sync and events ──────────────────────────────────────────────────────────────────────────────────────

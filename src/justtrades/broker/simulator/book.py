@@ -33,6 +33,8 @@ class Account:
     locked: bool = False
     active: bool = True
     late_risk: bool = False
+    auto_liq_started: str | None = None
+    """When the risk desk last liquidated it, as a document says it."""
 
 
 @dataclass(frozen=True, slots=True)

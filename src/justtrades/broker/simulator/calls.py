@@ -33,6 +33,8 @@ class Call:
     session: Session | None = None
     token: str = ""
     fate: Fate = None
+    address: str = ""
+    """Where it comes from; some limits are an address's."""
 
     @property
     def who(self) -> Session:

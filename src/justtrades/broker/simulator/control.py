@@ -6,6 +6,9 @@
 | `GET /control/prices` | last prices by contract name |
 | `POST /control/faults` `{fault, endpoint?, nth?, times?, when?}` | arms a fault, a manner or a blow (`faults`) |
 | `GET`, `DELETE /control/faults` | shows, clears them |
+| `GET /control/rehearsals` | what can be rehearsed, in words |
+| `POST /control/mixture` `{faults, seed?}` | faults by chance (`mixture`) in place of the plan before |
+| `GET /control/struck` | the faults that struck, oldest first |
 | `POST /control/hand` `{account, symbol, action, qty}` | a person's market order |
 | `POST /control/cancel` `{orderId}` | a person's cancel |
 | `GET /control/ledger` | every order, fill, position, command …, whatever its age |
@@ -19,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
-from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address
 from typing import Any, Final
@@ -29,28 +31,29 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from justtrades.broker.simulator import calls
+from justtrades.broker.simulator.armory import Armory
 from justtrades.broker.simulator.book import Account
 from justtrades.broker.simulator.counter import Counter
 from justtrades.broker.simulator.documents import dumps, loads
-from justtrades.broker.simulator.faults import Blow, Manner, parse_fault
+from justtrades.broker.simulator.hand import MANUAL
 from justtrades.broker.simulator.listing import Contract, contract_by_id, find_contract
 from justtrades.broker.simulator.market import seed_price
 from justtrades.broker.simulator.matching import MARKET
+from justtrades.broker.simulator.mixture import Mixture, parse_plan
+from justtrades.broker.simulator.rehearsals import REHEARSALS
 from justtrades.broker.simulator.rules import Leg, Malformed, Refused, Ticket, Unknown
-from justtrades.broker.simulator.sockets import Manners, Sockets
 from justtrades.broker.simulator.sources import STORED
 from justtrades.broker.simulator.tape import Outcome
 
 Act = Callable[[Mapping[str, Any]], Awaitable[object]]
-_MANUAL: Final = {"isAutomated": False}
 _ACCOUNT_FIELDS: Final = (*("max_order_qty", "max_position", "liquidation_only", "locked", "active", "late_risk"),)
 
 
 class Control:
-    def __init__(self, counter: Counter, sockets: Sockets) -> None:
+    def __init__(self, counter: Counter, armory: Armory) -> None:
         self._counter = counter
         self._floor = counter.floor
-        self._sockets = sockets
+        self._armory = armory
 
     def routes(self) -> list[BaseRoute]:
         table: dict[tuple[str, str], Act] = {
@@ -59,6 +62,9 @@ class Control:
             ("POST", "faults"): self._arm,
             ("GET", "faults"): self._armed,
             ("DELETE", "faults"): self._clear,
+            ("GET", "rehearsals"): self._rehearsals,
+            ("GET", "struck"): self._struck,
+            ("POST", "mixture"): self._mix,
             ("POST", "hand"): self._hand,
             ("POST", "cancel"): self._cancel,
             ("GET", "ledger"): self._ledger,
@@ -96,58 +102,27 @@ class Control:
     # ── faults ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def _arm(self, body: Mapping[str, Any]) -> object:
-        name, _, rest = calls.word(body, "fault").partition(":")
-        if name in set(Blow):
-            self._blow(Blow(name), rest)
-        elif name in set(Manner):
-            self._behave(Manner(name), rest)
-        else:
-            self._counter.faults.arm(parse_fault(body))
-        return await self._armed(body)
-
-    def _blow(self, blow: Blow, reason: str) -> None:
-        match blow:
-            case Blow.SILENT_SOCKET:
-                self._sockets.silence()
-            case Blow.DROP_SOCKET:
-                self._sockets.drop()
-            case Blow.SHUTDOWN:
-                self._sockets.shut_down(reason or "Maintenance")
-
-    def _behave(self, manner: Manner, rest: str) -> None:
-        manners = self._sockets.manners
-        match manner:
-            case Manner.VISIBILITY_LAG:
-                self._floor.history.lag = timedelta(seconds=float(rest))
-            case Manner.DELAY_EVENTS:
-                manners.delay = float(rest)
-            case Manner.DUPLICATE_EVENTS:
-                manners.duplicate = True
-            case Manner.SHUFFLE_EVENTS:
-                manners.shuffle = True
-            case Manner.EVENTS_FIRST:
-                self._floor.events_first = True
-            case Manner.OMIT_EMPTY:
-                self._counter.operations.sync.omit_empty = True
+        await self._armory.arm(body)
+        return self._armory.armed
 
     async def _armed(self, _body: Mapping[str, Any]) -> object:
-        return {
-            "faults": [asdict(fault) for fault in self._counter.faults.armed],
-            "manners": {
-                **asdict(self._sockets.manners),
-                "events_first": self._floor.events_first,
-                "omit_empty": self._counter.operations.sync.omit_empty,
-                "visibility_lag": self._floor.history.lag.total_seconds(),
-            },
-        }
+        return self._armory.armed
 
-    async def _clear(self, body: Mapping[str, Any]) -> object:
-        self._counter.faults.clear()
-        self._sockets.manners = Manners()
-        self._floor.events_first = False
-        self._counter.operations.sync.omit_empty = False
-        self._floor.history.lag = timedelta(0)
-        return await self._armed(body)
+    async def _clear(self, _body: Mapping[str, Any]) -> object:
+        self._armory.clear()
+        return self._armory.armed
+
+    async def _rehearsals(self, _body: Mapping[str, Any]) -> object:
+        return [asdict(one) for one in REHEARSALS]
+
+    async def _mix(self, body: Mapping[str, Any]) -> object:
+        seed = calls.number(body, "seed") if "seed" in body else 1
+        plan = calls.word(body, "faults")
+        self._armory.follow(Mixture(parse_plan(plan), seed))
+        return {"faults": plan, "seed": seed}
+
+    async def _struck(self, _body: Mapping[str, Any]) -> object:
+        return self._counter.diary.lines
 
     # ── a person at the same account ─────────────────────────────────────────────────────────────────────
 
@@ -156,12 +131,12 @@ class Control:
         if contract.id not in self._floor.venue.book.prices:
             await self._floor.trade_at(contract, seed_price(contract.root))
         leg = Leg(calls.word(body, "action"), MARKET)
-        ticket = Ticket(account.id, contract.name, calls.number(body, "qty"), leg, stamp=_MANUAL)
+        ticket = Ticket(account.id, contract.name, calls.number(body, "qty"), leg, stamp=MANUAL)
         return self._told(await self._floor.act(lambda venue, now: venue.place(ticket, now)))
 
     async def _cancel(self, body: Mapping[str, Any]) -> object:
         order_id = calls.number(body, "orderId")
-        return self._told(await self._floor.act(lambda venue, now: venue.cancel(order_id, now, stamp=_MANUAL)))
+        return self._told(await self._floor.act(lambda venue, now: venue.cancel(order_id, now, stamp=MANUAL)))
 
     async def _roll(self, _body: Mapping[str, Any]) -> object:
         return self._told(await self._floor.act(lambda venue, now: venue.roll(now)))

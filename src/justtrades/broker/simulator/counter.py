@@ -1,4 +1,8 @@
-"""The counter where every call is taken, by REST or socket: counted, struck by a fault or not, and performed."""
+"""The counter where every call is taken, by REST or socket: counted, limited, struck by a fault or not, performed.
+
+In this order: shut doors answer 503; a login over its limits is answered 429 or with a ticket; a penalty that is
+being served demands its ticket; then an armed fault, or one by chance, has its turn.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,13 @@ from typing import assert_never
 from justtrades.broker.simulator import replies
 from justtrades.broker.simulator.calls import Call
 from justtrades.broker.simulator.change import ExchangeCancel, LateReject
+from justtrades.broker.simulator.diary import Diary
+from justtrades.broker.simulator.doors import Doors
 from justtrades.broker.simulator.faults import Fault, Faults, Kind
 from justtrades.broker.simulator.floor import Floor
+from justtrades.broker.simulator.hand import close_all
+from justtrades.broker.simulator.limits import Limits, Usage
+from justtrades.broker.simulator.mixture import Mixture
 from justtrades.broker.simulator.operations import ANONYMOUS, Operations
 from justtrades.broker.simulator.replies import Reply, ok
 from justtrades.broker.simulator.sessions import Sessions
@@ -21,22 +30,57 @@ _PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gate
 
 
 class Counter:
-    def __init__(self, floor: Floor, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        floor: Floor,
+        sessions: Sessions,
+        *,
+        limits: Limits | None = None,
+        doors: Doors | None = None,
+        mixture: Mixture | None = None,
+        diary: Diary | None = None,
+    ) -> None:
+        """`limits` None: nobody is ever asked to wait, but by a fault."""
         self.floor = floor
         self.sessions = sessions
         self.faults = Faults()
         self.requests: Tally[str] = Tally()
         self.operations = Operations(floor, sessions)
+        self.doors = doors or Doors(floor.clock)
+        self.mixture = mixture or Mixture()
+        self.diary = diary or Diary(floor.clock)
+        self._usage = Usage(limits) if limits else None
 
     async def take(self, call: Call) -> Reply:
         """The reply to a call; its events are told by whoever has sent it."""
         call = replace(call, session=self.sessions.of(call.token, self.floor.clock()))
         self.requests[call.endpoint] += 1
+        if self.doors.are_shut:
+            return replies.plain(503, "Maintenance")
+        held_back = self._limited(call) or self._punished(call)
+        if held_back is not None:
+            return held_back
+        by_chance = self.mixture.take(call.endpoint)
+        fault = self.faults.take(call.endpoint) or by_chance
+        if fault is None:
+            return await self._perform(call)
+        self.diary.note(f"{fault} struck {call.endpoint} (call {self.requests[call.endpoint]})")
+        return await self._strike(fault, call)
+
+    def _limited(self, call: Call) -> Reply | None:
+        """429 without a body, or a ticket, when more was asked than the published limits allow."""
+        if self._usage is None:
+            return None
+        user, now = call.session.user if call.session else None, self.floor.clock()
+        if self._usage.locked(user, call.address, now):
+            return replies.plain(429, "")
+        shown = call.body.get("p-ticket")
+        ticket = self._usage.penalty(call.endpoint, user, call.address, shown, now)
+        return None if ticket is None else ok(ticket.answer)
+
+    def _punished(self, call: Call) -> Reply | None:
         penalty = self.faults.penalty(call.endpoint, call.body.get("p-ticket"), self.floor.clock())
-        if penalty is not None:
-            return ok(penalty.answer)
-        fault = self.faults.take(call.endpoint)
-        return await (self._strike(fault, call) if fault else self._perform(call))
+        return None if penalty is None else ok(penalty.answer)
 
     async def _perform(self, call: Call) -> Reply:
         if call.session is None and call.endpoint not in ANONYMOUS:
@@ -53,6 +97,23 @@ class Counter:
                 return await self._distort(fault, call)
             case Kind.FAILURE:
                 return ok({"failureReason": fault.word(0, "UnknownReason"), "failureText": fault.word(1)})
+            case Kind.ERROR_TEXT:
+                return ok({"errorText": fault.word(0, "Operation failed"), "ok": False})
+            case Kind.VIOLATIONS:
+                return ok(
+                    {
+                        "violations": [
+                            {
+                                "constraint": fault.word(0, "orderQty"),
+                                "value": "",
+                                "description": fault.word(1, "Not valid"),
+                            }
+                        ]
+                    }
+                )
+            case Kind.HAND_CLOSE:
+                await close_all(self.floor)
+                return await self._perform(call)
             case Kind.LATE_REJECT:
                 fate = LateReject(fault.word(0, "UnknownReason"), fault.word(1))
                 return await self._perform(replace(call, fate=fate))

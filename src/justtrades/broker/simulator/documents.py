@@ -100,19 +100,25 @@ def command_report(id_: int, command_id: int, status: str, at: datetime) -> Enti
 
 
 def execution_report(id_: int, command_id: int, order_doc: Entity, kind: str, at: datetime) -> Entity:
-    """On the simulator `name` is a random decimal string (recorded); here it follows from the id."""
+    """On the simulator `name` is a random decimal string (recorded); here it follows from the id.
+
+    A Canceled report has an `externalClOrdId` and no trade date (recorded); that the others have one is a guess.
+    """
+    number = id_ * 2654435761 % 10**17
+    ended = kind == "Canceled"
     return {
         "id": id_,
         "commandId": command_id,
-        "name": f"0.{id_ * 2654435761 % 10**17:017d}",
+        "name": f"0.{number:017d}",
         "accountId": order_doc["accountId"],
         "contractId": order_doc["contractId"],
         "timestamp": instant(at),
-        "tradeDate": trade_date(at),
+        **({} if ended else {"tradeDate": trade_date(at)}),
         "orderId": order_doc["id"],
         "execType": kind,
         "ordStatus": order_doc["ordStatus"],
         "action": order_doc["action"],
+        **({"externalClOrdId": f"1.{number:017d}"} if ended else {}),
     }
 
 

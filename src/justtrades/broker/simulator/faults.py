@@ -36,6 +36,12 @@ class Kind(StrEnum):
     """An orderId, then Canceled by the exchange."""
     PENALTY = "penalty"
     """p-ticket, p-time and maybe p-captcha, until the request comes with its ticket."""
+    ERROR_TEXT = "error_text"
+    """`errorText` with `ok` false; nothing is done."""
+    VIOLATIONS = "violations"
+    """A list of violations; nothing is done."""
+    HAND_CLOSE = "hand_close"
+    """A person closes every position by hand just before it is done."""
 
 
 class Manner(StrEnum):
@@ -48,17 +54,53 @@ class Manner(StrEnum):
     EVENTS_FIRST = "events_first"
     OMIT_EMPTY = "omit_empty"
     """Empty arrays are left out of the sync message."""
+    BARE_SYNC = "bare_sync"
+    """The sync message shows nothing of accounts and orders unless `entityTypes` asks for it."""
+    LOSE_EVENTS = "lose_events"
+    """Heartbeats and answers go on, events do not come: a healthy socket that tells nothing."""
+    BATCH_EVENTS = "batch_events"
+    """All events of a change in one frame."""
+    ENTITY_ARRAYS = "entity_arrays"
+    """The events of one kind in a frame are one event with an array of entities."""
+    LATE_LEGS = "late_legs"
+    """Events about the legs of an OSO come so many seconds late, at first without their link ids."""
+    EXTRA_FIELDS = "extra_fields"
+    """Entities carry a field nobody published."""
+    PARTIAL_ENTITIES = "partial_entities"
+    """An updated order or command comes with nothing but its id and status, and without eventType."""
 
 
 class Blow(StrEnum):
-    """What happens to every open socket, now."""
+    """What happens now: to every open socket, to the logins, or to the accounts."""
 
     SILENT_SOCKET = "silent_socket"
+    """Open, and nothing is said any more. What the client sends is still carried out."""
+    HALF_OPEN_SOCKET = "half_open_socket"
+    """Open, and nothing is said nor read any more: the other end is gone without a word."""
     DROP_SOCKET = "drop_socket"
     SHUTDOWN = "shutdown"
+    MAINTENANCE = "maintenance"
+    """Nobody is at home for so many seconds."""
+    EXPIRE_TOKENS = "expire_tokens"
+    """Every token is over, as if its time had come."""
+    KICK_OUT = "kick_out"
+    """Another program logs in twice: the sessions of now are closed and their tokens revoked."""
+    CLOSE_BY_HAND = "close_by_hand"
+    """A person closes every position at the market; the orders go on working."""
+    CANCEL_BY_HAND = "cancel_by_hand"
+    """A person cancels every order."""
+    LIQUIDATE = "liquidate"
+    """The broker's risk desk cancels and closes everything, and sets the accounts to liquidation only."""
+    LIQUIDATION_ONLY = "liquidation_only"
+    LOCK = "lock"
+    RESTORE = "restore"
+    """The accounts may trade again."""
+    ROLL = "roll"
+    """The session ends: Day orders expire, positions are carried."""
 
 
 ANY: Final = "*"
+_NEVER_DONE: Final = (Kind.FAILURE, Kind.ERROR_TEXT, Kind.VIOLATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +114,18 @@ class Fault:
     seconds: float = 0.0  # a wait for the event loop, no money
     words: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        before = "" if self.after or self.kind in _NEVER_DONE else "!before"
+        return ":".join((self.kind, *self.words)) + before
+
     def word(self, index: int, default: str = "") -> str:
         return self.words[index] if index < len(self.words) else default
 
     def hits(self, endpoint: str) -> bool:
-        return self.endpoint in (ANY, endpoint)
+        """`order/place*` means every endpoint that begins so."""
+        if self.endpoint.endswith(ANY):
+            return endpoint.startswith(self.endpoint.removesuffix(ANY))
+        return self.endpoint == endpoint
 
 
 def parse_fault(body: Mapping[str, Any]) -> Fault:
@@ -91,7 +140,7 @@ def parse_fault(body: Mapping[str, Any]) -> Fault:
         endpoint=str(body.get("endpoint", ANY)).lower(),
         nth=int(body.get("nth", 1)),
         times=int(body.get("times", 1)),
-        after=body.get("when", "after") != "before" and kind is not Kind.FAILURE,
+        after=body.get("when", "after") != "before" and kind not in _NEVER_DONE,
         seconds=float(seconds),
         words=tuple(words),
     )
@@ -105,11 +154,18 @@ class Ticket:
     seconds: float  # p-time on the wire
     until: datetime
     captcha: bool
+    message: str = ""
 
     @property
     def answer(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"p-ticket": self.ticket, "p-time": self.seconds}
-        return body | ({"p-captcha": True} if self.captcha else {})
+        whole = int(self.seconds)
+        body: dict[str, Any] = {"p-ticket": self.ticket, "p-time": whole if whole == self.seconds else self.seconds}
+        body |= {"p-captcha": True} if self.captcha else {}
+        return body | ({"p-message": self.message} if self.message else {})
+
+    def serves(self, shown: object, now: datetime) -> bool:
+        """Whether a request that shows this ticket may pass now."""
+        return not self.captcha and shown == self.ticket and now >= self.until
 
 
 class Faults:
@@ -157,7 +213,7 @@ class Faults:
     def penalty(self, endpoint: str, shown: str | None, now: datetime) -> Ticket | None:
         """The penalty still standing in the way of a call that shows this ticket."""
         ticket = self._tickets.get(endpoint)
-        if ticket is None or ticket.captcha or shown != ticket.ticket or now < ticket.until:
+        if ticket is None or not ticket.serves(shown, now):
             return ticket
         del self._tickets[endpoint]
         return None

@@ -233,4 +233,6 @@ def _risk_status(account: Account, now: datetime) -> documents.Entity:
         status |= {"adminAction": "LiquidateOnlyModeImmediately", "liquidateOnly": documents.instant(now)}
     if account.locked:
         status |= {"adminAction": "LockTradingImmediately", "adminTimestamp": documents.instant(now)}
+    if account.auto_liq_started is not None:
+        status |= {"autoLiqStarted": account.auto_liq_started, "autoLiqCounter": 1}
     return status

@@ -178,20 +178,37 @@ def product_document(root: Root) -> Entity:
         "productType": "Futures",
         "description": root.name,
         "exchangeId": EXCHANGES.index(root.exchange) + 1,
+        "exchangeChannelId": 4,
         "contractGroupId": 1,
+        "riskDiscountContractGroupId": 1,
         "status": "Verified",
         "months": root.months,
         "valuePerPoint": root.point_value,
         "priceFormatType": "Decimal",
         "priceFormat": root.tick_size.normalize().as_tuple().exponent,
         "tickSize": root.tick_size,
+        "allowProviderContractInfo": False,
         "isMicro": root.symbol.startswith("M"),
+        "marketDataSource": "Auto",
+        "lookupWeight": 64,
+        "hasReplay": True,
     }
+
+
+def margin_document(root: Root) -> Entity:
+    """What a product asks as margin; its id is the product's (official). The simulator asks for none."""
+    since = instant(datetime(2026, 1, 1, tzinfo=UTC))
+    return {"id": product_id(root.symbol), "initialMargin": 0, "maintenanceMargin": 0, "timestamp": since}
 
 
 def exchange_document(id_: int) -> Entity:
     name = EXCHANGES[id_ - 1]
-    return {"id": id_, "name": name, "complex": "CME", "timeZone": "CST", "marketType": "Futures"}
+    return {"id": id_, "name": name, "complex": "CME", "timeZone": "CST", "marketType": "Futures", "span": "CME"} | {
+        "isSecuredDefault": False,
+        "cftcReporting": True,
+        "freeMarketData": "AnyClientApp",
+        "foreignExchange": False,
+    }
 
 
 CURRENCY: Final[Entity] = {"id": 1, "name": "USD", "symbol": "$"}

@@ -20,6 +20,13 @@ Query = Mapping[str, str]
 class Lookups:
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self._sources = {kind.lower(): source for kind, source in sources.items()}
+        self._spellings = {kind.lower(): kind for kind in sources}
+
+    def spelled(self, endpoint: str) -> str | None:
+        """The published spelling of a look-up, such as `cashBalance/deps`; None for what is none."""
+        entity, _, operation = endpoint.lower().partition("/")
+        kind = self._spellings.get(entity)
+        return f"{kind}/{operation}" if kind and operation in QUERIES else None
 
     def reply(self, call: Call) -> Reply:
         """404 for an entity type or an operation that does not exist."""

@@ -14,16 +14,26 @@ from justtrades.broker.simulator import calls, listing, replies
 from justtrades.broker.simulator.calls import Call
 from justtrades.broker.simulator.documents import decimal, instant, loads
 from justtrades.broker.simulator.floor import Floor, Verb
-from justtrades.broker.simulator.lookups import Lookups
+from justtrades.broker.simulator.lookups import QUERIES, Lookups
 from justtrades.broker.simulator.market import seed_price
 from justtrades.broker.simulator.replies import Reply, ok
 from justtrades.broker.simulator.rules import Malformed, Refused, Unknown, denied
 from justtrades.broker.simulator.sessions import Session, Sessions
-from justtrades.broker.simulator.sources import sources
+from justtrades.broker.simulator.sources import Fixed, sources
 from justtrades.broker.simulator.sync import SyncMessage, user_document
+from justtrades.broker.simulator.tape import Frame
 
 Operation = Callable[[Call], Awaitable[Reply]]
 ANONYMOUS = frozenset({"auth/accesstokenrequest", "auth/oauthtoken"})
+_HOSTS = dict.fromkeys(
+    ("live", "demo", "mdLive", "mdDemo", "replay", "reportingLive", "reportingDemo"), "paper.invalid"
+)
+"""The token answer lists seven hosts (recorded); the simulator is none of them."""
+_SPELLINGS = {
+    "cashbalance/getcashbalancesnapshot": "cashBalance/getcashbalancesnapshot",
+    "orderstrategy/startorderstrategy": "orderStrategy/startorderstrategy",
+}
+"""Actions that are not written in lower case."""
 
 
 class Operations:
@@ -34,6 +44,12 @@ class Operations:
         self.sync = SyncMessage(floor, readable)
         self._lookups = Lookups(readable)
         self._actions = self._table()
+
+    def spelled(self, endpoint: str) -> str | None:
+        """How the published document writes this operation; None for one that does not exist."""
+        if endpoint.lower() in self._actions:
+            return _SPELLINGS.get(endpoint.lower(), endpoint.lower())
+        return self._lookups.spelled(endpoint)
 
     async def perform(self, call: Call) -> Reply:
         """The reply to a call whose caller may make it."""
@@ -63,16 +79,21 @@ class Operations:
             "cashbalance/getcashbalancesnapshot": self._cash_snapshot,
             "contract/rollcontract": self._roll_contract,
             "user/syncrequest": self._sync,
-            "user/list": self._users,
-            "user/item": self._users,
+            **dict.fromkeys((f"user/{operation}" for operation in QUERIES), self._users),
+            "orderstrategy/startorderstrategy": self._no_strategies,
         }
 
     async def _sync(self, call: Call) -> Reply:
         return Reply(200, self.sync.text(call.who, call.body.get("entityTypes")))
 
     async def _users(self, call: Call) -> Reply:
+        """A login sees nobody but itself."""
         user = user_document(call.who, instant(self._floor.clock()))
-        return ok([user] if call.endpoint == "user/list" else user)
+        return QUERIES[call.endpoint.partition("/")[2]](Fixed([user]), call.query)
+
+    async def _no_strategies(self, _call: Call) -> Reply:
+        """Some users are answered so (client code); everybody is here."""
+        return ok({"errorText": "Order strategy is disabled"})
 
     # ── authentication ───────────────────────────────────────────────────────────────────────────────────
 
@@ -95,10 +116,15 @@ class Operations:
                 "userId": session.user_id,
                 "name": session.user,
                 "hasLive": False,
+                "hasSimPlus": False,
                 "outdatedTaC": False,
                 "hasFunded": False,
                 "hasMarketData": True,
+                "requiredNonProCertification": False,
+                "outdatedSentimentPolicy": False,
                 "outdatedLiquidationPolicy": False,
+                "orgName": "paper",
+                "apiHosts": _HOSTS,
             }
         )
 
@@ -169,7 +195,12 @@ class Operations:
         ids = call.body.get("positions")
         if not isinstance(ids, list) or len(ids) > 100:
             raise calls.malformed()
-        frames = [frame for id_ in ids for frame in (await self._liquidate_row(call, id_)).frames]
+        frames: list[Frame] = []
+        try:
+            for id_ in ids:
+                frames += (await self._liquidate_row(call, id_)).frames
+        except Refused as refused:
+            return ok({"errorText": refused.text or refused.reason, "ok": False}, frames)
         return ok({"ok": True}, frames)
 
     async def _liquidate_row(self, call: Call, position_id: object) -> Reply:

@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,12 +22,15 @@ from typing import Any, assert_never
 import uvicorn
 from starlette.types import ASGIApp
 
+from justtrades.broker.simulator.doors import Hours, turn_session
 from justtrades.broker.simulator.floor import Clock, Floor
 from justtrades.broker.simulator.ledger import Ledger
 from justtrades.broker.simulator.listing import contract_by_id, find_contract
 from justtrades.broker.simulator.market import Market, Moves, parse_market, read_quotes, to_tick, walk
+from justtrades.broker.simulator.mixture import Mixture, parse_plan
 from justtrades.broker.simulator.rules import Terms
-from justtrades.broker.simulator.server import Options, create_app
+from justtrades.broker.simulator.server import House, Options, build
+from justtrades.positions.contracts import is_open
 
 
 def utc_now() -> datetime:
@@ -36,7 +39,10 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """What a paper broker is made of. `port` 0: any free one; `interval`: seconds between prices."""
+    """What a paper broker is made of. `port` 0: any free one; `interval`: seconds between prices.
+
+    `faults` is a plan (`mixture`); `options.exchange_hours` brings market hours, maintenance and session turns.
+    """
 
     ledger_path: Path | str
     host: str = "127.0.0.1"
@@ -49,6 +55,12 @@ class Paper:
     clock: Clock = utc_now
     terms: Terms = field(default_factory=Terms)
     options: Options = field(default_factory=Options)
+    faults: str = ""
+
+    @property
+    def rules(self) -> Terms:
+        """The terms, with the calendar's hours where exchange hours are kept."""
+        return replace(self.terms, is_open=is_open) if self.options.exchange_hours else self.terms
 
 
 class PaperServer(uvicorn.Server):
@@ -69,31 +81,44 @@ class PaperServer(uvicorn.Server):
 
 @asynccontextmanager
 async def embedded(
-    ledger_path: Path | str, *, market: str = Moves.ALERTS, seed: int = 1, port: int = 0
+    ledger_path: Path | str,
+    *,
+    market: str = Moves.ALERTS,
+    seed: int = 1,
+    port: int = 0,
+    tell: Callable[[str], None] | None = None,
 ) -> AsyncIterator[str]:
-    """A paper broker on the loopback, as long as the block lasts; yields its base URL, `http://…/v1`."""
-    async with serve_paper(Paper(ledger_path, market=market, seed=seed, port=port)) as url:
+    """A paper broker on the loopback, as long as the block lasts; yields its base URL, `http://…/v1`.
+
+    `tell` hears one line for each fault that strikes.
+    """
+    paper = Paper(ledger_path, market=market, seed=seed, port=port, options=Options(tell=tell))
+    async with serve_paper(paper) as url:
         yield url
 
 
 @asynccontextmanager
 async def serve_paper(paper: Paper) -> AsyncIterator[str]:
     """Serve until the block ends; an error of the simulator cancels the block and is raised."""
-    market = parse_market(paper.market)
+    market, mixture = parse_market(paper.market), Mixture(parse_plan(paper.faults), paper.seed)
     with listen(paper.host, paper.port) as listener:
         host, port = listener.getsockname()[:2]
-        floor = Floor(Ledger(paper.ledger_path), paper.clock, paper.terms)
+        floor = Floor(Ledger(paper.ledger_path), paper.clock, paper.rules)
         try:
             await floor.open_accounts(paper.accounts, paper.cash)
-            async with _serving(paper, floor, listener), _alongside(move_prices(paper, floor, market)):
+            if paper.options.exchange_hours:
+                await turn_session(floor)
+            house = build(floor, paper.options)
+            works = (move_prices(paper, floor, market), house.armory.run(mixture), _hours(paper, floor, house))
+            async with _serving(house, floor, listener), _alongside(*works):
                 yield f"http://{host}:{port}/v1"
         finally:
             await floor.close()
 
 
 @asynccontextmanager
-async def _serving(paper: Paper, floor: Floor, listener: socket.socket) -> AsyncIterator[None]:
-    server = PaperServer(_config(create_app(floor, paper.options)))
+async def _serving(house: House, floor: Floor, listener: socket.socket) -> AsyncIterator[None]:
+    server = PaperServer(_config(house.app))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     await _first(serving, server.ready.wait())
     try:
@@ -129,6 +154,11 @@ async def _alongside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _hours(paper: Paper, floor: Floor, house: House) -> None:
+    if paper.options.exchange_hours:
+        await Hours(floor, house.doors, house.sockets.shut_down).keep()
 
 
 async def _watch(ending: asyncio.Future[None]) -> None:
@@ -195,7 +225,11 @@ async def _walk(paper: Paper, floor: Floor) -> None:
         await asyncio.sleep(paper.interval)
         for contract_id, price in list(floor.venue.book.prices.items()):
             contract = contract_by_id(contract_id)
-            if contract is not None and contract.expires > floor.clock():
+            if (
+                contract is not None
+                and contract.expires > floor.clock()
+                and floor.venue.trades(contract, floor.clock())
+            ):
                 await floor.trade_at(contract, walk(price, contract.root.tick_size, rng))
 
 
@@ -220,10 +254,15 @@ def run_paper(
     seed: int = 1,
     accounts: int = 1,
     *,
+    faults: str = "",
+    options: Options | None = None,
     started: Callable[[str], None] = print,
 ) -> None:
     """Run a paper broker until it is interrupted; `started` hears its base URL."""
-    paper = Paper(ledger_path, host=host, port=port, market=market, seed=seed, accounts=accounts)
+    own = replace(options or Options(), seed=seed)
+    paper = Paper(
+        ledger_path, host=host, port=port, market=market, seed=seed, accounts=accounts, faults=faults, options=own
+    )
     with suppress(KeyboardInterrupt):
         asyncio.run(_run(paper, started))
 

@@ -71,7 +71,8 @@ async def _read(request: Request, endpoint: str) -> Call | None:
     if body is None:
         return None
     words = {key: str(value) for key, value in body.items() if isinstance(value, str | int)}
-    return Call(endpoint, query | words, query | body, token=_bearer(request))
+    address = request.client.host if request.client else ""
+    return Call(endpoint, query | words, query | body, token=_bearer(request), address=address)
 
 
 async def _body(request: Request) -> dict[str, Any] | None:

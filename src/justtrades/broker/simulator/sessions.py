@@ -86,6 +86,11 @@ class Sessions:
         for listener in tuple(session.on_close):
             listener(reason)
 
+    def expire_all(self) -> None:
+        """Every token's time is over; the sessions stay, without a good token."""
+        for session in self._open:
+            session.tokens.clear()
+
     def close_all(self, reason: str) -> None:
         for session in tuple(self._open):
             self.close(session, reason)

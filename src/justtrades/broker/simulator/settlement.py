@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
@@ -173,9 +173,16 @@ def roll_position(held: Holding, now: datetime) -> Holding:
 
 
 def roll_cash(cash: Entity, now: datetime) -> Entity:
-    return cash | {
-        "timestamp": documents.instant(now),
-        "tradeDate": documents.trade_date(now),
-        "realizedPnL": Decimal(0),
-        "amountSOD": cash["amount"],
-    }
+    """The week's P&L begins anew with its first session, on Sunday at 17:00 Chicago (client code)."""
+    before = date(**cash["tradeDate"])
+    new_week = before.isocalendar()[:2] != documents.session_date(now).isocalendar()[:2]
+    return (
+        cash
+        | {
+            "timestamp": documents.instant(now),
+            "tradeDate": documents.trade_date(now),
+            "realizedPnL": Decimal(0),
+            "amountSOD": cash["amount"],
+        }
+        | ({"weekRealizedPnL": Decimal(0)} if new_week else {})
+    )

@@ -11,7 +11,8 @@ import asyncio
 import json
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from random import Random
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -21,13 +22,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from justtrades.broker.simulator import replies
 from justtrades.broker.simulator.calls import Call
 from justtrades.broker.simulator.counter import Counter
+from justtrades.broker.simulator.delivery import Manners, parcels
 from justtrades.broker.simulator.documents import dumps, loads
+from justtrades.broker.simulator.faults import Manner
 from justtrades.broker.simulator.replies import Reply
 from justtrades.broker.simulator.sessions import Session
 from justtrades.broker.simulator.tape import Frame
 from justtrades.broker.simulator.wire import cut
 
 _LONGEST_QUEUE: Final = 10_000
+_LEGS_LATE: Final = 0.3
+"""Seconds between a bracket's parent and its legs (client code)."""
 SYNC: Final = "user/syncrequest"
 
 
@@ -41,13 +46,29 @@ class Timing:
     close_at_expiry: bool = True
 
 
-@dataclass(slots=True)
-class Manners:
-    """How events reach the sockets, until told otherwise."""
-
-    delay: float = 0.0
-    duplicate: bool = False
-    shuffle: bool = False
+def behave(manners: Manners, manner: Manner, rest: str = "") -> Manners | None:
+    """These manners with one more of events; None for a manner of something else. ValueError for no seconds."""
+    match manner:
+        case Manner.DELAY_EVENTS:
+            return replace(manners, delay=float(rest))
+        case Manner.LATE_LEGS:
+            return replace(manners, late_legs=float(rest or _LEGS_LATE))
+        case Manner.DUPLICATE_EVENTS:
+            return replace(manners, duplicate=True)
+        case Manner.SHUFFLE_EVENTS:
+            return replace(manners, shuffle=True)
+        case Manner.LOSE_EVENTS:
+            return replace(manners, lose=True)
+        case Manner.BATCH_EVENTS:
+            return replace(manners, batch=True)
+        case Manner.ENTITY_ARRAYS:
+            return replace(manners, arrays=True)
+        case Manner.EXTRA_FIELDS:
+            return replace(manners, extra_fields=True)
+        case Manner.PARTIAL_ENTITIES:
+            return replace(manners, partial=True)
+        case _:
+            return None
 
 
 class Sockets:
@@ -72,12 +93,20 @@ class Sockets:
             self.open.discard(connection)
 
     def pass_on(self, frames: Sequence[Frame]) -> None:
-        texts = [f"[{','.join(dumps(event.message) for event in frame)}]" for frame in frames]
-        texts = [text for text in texts for _ in range(2 if self.manners.duplicate else 1)]
-        if self.manners.shuffle:
-            self._rng.shuffle(texts)
-        if self.manners.delay:
-            asyncio.get_running_loop().call_later(self.manners.delay, self._send, texts)
+        for delay, together in groupby(parcels(frames, self._manners(), self._rng), lambda parcel: parcel.delay):
+            self._send_in(delay, [parcel.text for parcel in together])
+
+    def _manners(self) -> Manners:
+        """The manners of this change: those that hold, and those of the mixture's whim."""
+        manners = self.manners
+        for item in self.counter.mixture.whims():
+            manners = behave(manners, Manner(item.name), item.text.partition(":")[2]) or manners
+            self.counter.diary.note(f"{item.text} struck the events of a change")
+        return manners
+
+    def _send_in(self, delay: float, texts: Sequence[str]) -> None:
+        if delay:
+            asyncio.get_running_loop().call_later(delay, self._send, texts)
         else:
             self._send(texts)
 
@@ -89,6 +118,16 @@ class Sockets:
         """The sockets of now stay open and say nothing more, not even a heartbeat."""
         for connection in self.open:
             connection.silent = True
+
+    def leave(self) -> None:
+        """The sockets of now stay open with nobody at this end: nothing is said, nothing is read."""
+        for connection in self.open:
+            connection.silent = connection.deaf = True
+
+    def expire(self) -> None:
+        """The tokens of all sockets are over: they end, where a socket ends with its token."""
+        for connection in tuple(self.open) if self.timing.close_at_expiry else ():
+            connection.expire()
 
     def drop(self) -> None:
         """The sockets of now are cut, without a closing frame."""
@@ -103,6 +142,7 @@ class Sockets:
 class Connection:
     def __init__(self, websocket: WebSocket, sockets: Sockets) -> None:
         self.silent = False
+        self.deaf = False
         self._websocket = websocket
         self._sockets = sockets
         self._token = ""
@@ -115,6 +155,8 @@ class Connection:
 
     async def run(self) -> None:
         self._say("o")
+        if self._sockets.counter.doors.are_shut:
+            self.shut_down("Maintenance")
         self._wake_in(self._sockets.timing.authorize, "Not authorized in time")
         reader, writer = asyncio.create_task(self._read()), asyncio.create_task(self._write())
         try:
@@ -157,6 +199,10 @@ class Connection:
         with suppress(asyncio.QueueFull):
             self._out.put_nowait(None)
 
+    def expire(self) -> None:
+        if self._session is not None:
+            self._close(1000, "Token expired")
+
     def drop(self) -> None:
         cut(self._websocket.scope)
 
@@ -186,10 +232,12 @@ class Connection:
             try:
                 text = await asyncio.wait_for(self._websocket.receive_text(), self._sockets.timing.silence)
             except TimeoutError:
+                if self.deaf:
+                    continue
                 self._close(1002, "No activity")
                 await asyncio.sleep(self._sockets.timing.silence)
                 return
-            if text and text != "[]":
+            if text and text != "[]" and not self.deaf:
                 self._start(self._answer(text))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -225,8 +273,16 @@ class Connection:
         parsed = _read_body(body)
         if parsed is None:
             return replies.plain(400, "Bad request")
-        call = Call(endpoint, dict(parse_qsl(query)), parsed, token=self._token)
-        return await (self._sync(call) if endpoint == SYNC else self._sockets.counter.take(call))
+        counter = self._sockets.counter
+        spelled = counter.operations.spelled(endpoint)
+        if spelled is None:
+            return replies.NOT_FOUND
+        if spelled != endpoint:  # reported of order/placeOSO
+            return replies.DENIED
+        client = self._websocket.client
+        address = client.host if client else ""
+        call = Call(endpoint.lower(), dict(parse_qsl(query)), parsed, token=self._token, address=address)
+        return await (self._sync(call) if call.endpoint == SYNC else counter.take(call))
 
     def _authorize(self, token: str) -> Reply:
         counter = self._sockets.counter

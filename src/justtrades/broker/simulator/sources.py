@@ -22,7 +22,8 @@ STORED: Final = (
 )
 EMPTY: Final = (
     *("orderStrategy", "orderStrategyLink", "orderStrategyType", "userAccountAutoLiq", "tradingPermission"),
-    *("userAccountPositionLimit", "spreadDefinition", "userProperty", "property", "userPlugin"),
+    *("userAccountPositionLimit", "spreadDefinition", "userProperty", "property", "userPlugin", "productSession"),
+    *("annualReview", "userReadStatus", "userPromoCode"),
 )
 """Entity types that exist and never have an entity here."""
 SHOWN: Final = timedelta(days=1)
@@ -164,6 +165,7 @@ def sources(floor: Floor) -> dict[str, Source]:
             "contract": Contracts(floor),
             "contractMaturity": Maturities(floor),
             "product": Fixed(map(listing.product_document, ROOTS.values()), "exchangeId"),
+            "productMargin": Fixed(map(listing.margin_document, ROOTS.values())),
             "exchange": Fixed(listing.exchange_document(n) for n in range(1, len(listing.EXCHANGES) + 1)),
             "currency": Fixed([listing.CURRENCY]),
             "contractGroup": Fixed([listing.CONTRACT_GROUP]),

@@ -37,15 +37,20 @@ _PLURALS: Final = {
     "userPlugin": "userPlugins",
     "contractGroup": "contractGroups",
     "tradingPermission": "tradingPermissions",
+    "annualReview": "annualReviews",
+    "userReadStatus": "userReadStatuses",
+    "userPromoCode": "userPromoCodes",
 }
 _REQUIRED: Final = ("users", "contractGroups")
 
 
 class SyncMessage:
-    """`omit_empty`: empty arrays are left out, as the spec allows for all but two."""
+    """`omit_empty`: empty arrays are left out, as the spec allows for all but two. `bare`: what no `entityTypes`
+    asked for is left out, as the partner pages say of the newer default."""
 
     def __init__(self, floor: Floor, sources: Mapping[str, Source]) -> None:
         self.omit_empty = False
+        self.bare = False
         self._floor = floor
         self._sources = sources
 
@@ -53,9 +58,10 @@ class SyncMessage:
         """The whole message; a list of `wanted` entity types leaves the others out."""
         arrays = {"users": [dumps(user_document(session, instant(self._floor.clock())))]}
         for kind, name in _PLURALS.items():
-            if not isinstance(wanted, list) or kind in wanted:
+            if kind in wanted if isinstance(wanted, list) else not self.bare:
                 arrays[name] = self._sources[kind].every()
-        arrays |= self._listed()
+        if not self.bare or isinstance(wanted, list):
+            arrays |= self._listed()
         shown = (f'"{name}":[{",".join(texts)}]' for name, texts in arrays.items() if texts or self._shows(name))
         return f"{{{','.join(shown)}}}"
 
@@ -84,5 +90,6 @@ def user_document(session: Session, since: str) -> Entity:
         "email": f"{session.user}@paper.invalid",
         "status": "Active",
         "professional": False,
+        "organizationId": 1,
         "hibernated": False,
     }

@@ -149,6 +149,10 @@ class Venue:
 
     # ── the market ───────────────────────────────────────────────────────────────────────────────────────
 
+    def trades(self, contract: Contract, now: datetime) -> bool:
+        """Whether the market of a contract is open."""
+        return self.terms.is_open(contract.root, now)
+
     def tick(self, contract: Contract, price: Decimal, now: datetime) -> Outcome:
         """The market trades at `price`: orders that it reaches fill, oldest first."""
         self.book.prices[contract.id] = price
