@@ -36,7 +36,7 @@ from justtrades.broker.port import (
     Unreachable,
 )
 from justtrades.past import Past
-from justtrades.positions.commands import Command, LookForOrders, Mutation, PlaceOrder, TakePicture
+from justtrades.positions.commands import Command, LookForOrders, Mutation, PlaceOrder, TakePicture, Urgency
 from justtrades.positions.events import (
     AnswerLost,
     CallAccepted,
@@ -69,6 +69,7 @@ from justtrades.positions.model import (
     SignalDone,
 )
 from justtrades.positions.values import replace
+from justtrades.positions.withdraw import withdrawn
 from justtrades.store.lanes import JournalRow, save_step
 from justtrades.store.session import Database, NotDurable
 
@@ -79,6 +80,8 @@ INBOX_LIMIT = 2_000
 """Reports waiting for one lane; past it they are dropped and a picture is asked for instead."""
 BATCH_LIMIT = 64
 EXIT_WAIT = timedelta(seconds=60)
+WAITED = timedelta(seconds=1)
+"""A request that has waited this long before it leaves is asked whether it is still wanted."""
 SILENCE = timedelta(milliseconds=10)
 """How long the inbox is quiet before hints are saved."""
 
@@ -112,7 +115,7 @@ class Line(Protocol):
         self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...]
     ) -> tuple[tuple[BrokerOrder, ...], tuple[Fill, ...]]: ...
 
-    async def picture_of(self, account: BrokerAccountId, contract: ContractName, *, urgent: bool) -> Seen: ...
+    async def picture_of(self, account: BrokerAccountId, contract: ContractName, urgency: Urgency) -> Seen: ...
 
 
 class Executor:
@@ -378,8 +381,8 @@ class Executor:
         match command:
             case LookForOrders():
                 work: Coroutine[None, None, None] = self._look(command)
-            case TakePicture(urgent):
-                work = self._take_picture(urgent)
+            case TakePicture(urgency):
+                work = self._take_picture(urgency)
             case _:
                 if request is None:
                     raise AssertionError("a mutation is prepared before it is saved")
@@ -389,8 +392,9 @@ class Executor:
         task.add_done_callback(self._acts.discard)
 
     async def _send(self, command: Mutation, request: Request) -> None:
+        asked = self._database.now()
         try:
-            sent = await self._line.send(request, lambda: self._gate(command))
+            sent = await self._line.send(request, lambda: self._gate(command, asked))
             answer: Event = CallAccepted(command.id, sent.broker_ids)
         except Refused as error:
             answer = CallRefused(command.id, error.reason, error.text)
@@ -411,8 +415,8 @@ class Executor:
     def _again_at(self, request: Request, wait: timedelta | None) -> datetime | None:
         """Entries rest as long as the broker asks; what reduces or protects is tried again within a minute."""
         if wait is None:
-            return None
-        return self._database.now() + (min(wait, EXIT_WAIT) if request.exits else wait)
+            return self._database.now() + EXIT_WAIT if request.urgency.protects else None
+        return self._database.now() + (min(wait, EXIT_WAIT) if request.urgency.protects else wait)
 
     def _break(self, error: Exception) -> None:
         self._broken = error
@@ -423,8 +427,10 @@ class Executor:
         most = min(0.25 * 2.0 ** min(self.lane.retries, 8), 30.0)
         return self._database.now() + timedelta(seconds=most * self._rng.random())
 
-    def _gate(self, command: Mutation) -> str | None:
-        """The last word, asked immediately before the write."""
+    def _gate(self, command: Mutation, asked: datetime) -> str | None:
+        """The last word, asked immediately before the write, and again and again while the request waits."""
+        if self._database.now() >= asked + WAITED and (why := withdrawn(self.lane, command)) is not None:
+            return why
         if not isinstance(command, PlaceOrder) or command.purpose is not Purpose.ENTRY:
             return None
         if self._switch.on:
@@ -446,9 +452,9 @@ class Executor:
         else:
             self._inbox.put_nowait(Looked(began, orders, fills))
 
-    async def _take_picture(self, urgent: bool) -> None:
+    async def _take_picture(self, urgency: Urgency) -> None:
         try:
-            seen = await self._line.picture_of(self._account, self.lane.contract.name, urgent=urgent)
+            seen = await self._line.picture_of(self._account, self.lane.contract.name, urgency)
         except BrokerError as error:
             self._inbox.put_nowait(ReadFailed(str(error)))
         except Exception as error:

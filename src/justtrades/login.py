@@ -37,7 +37,7 @@ from justtrades.broker.port import (
     Unreachable,
 )
 from justtrades.executor import Seen
-from justtrades.positions.commands import Mutation
+from justtrades.positions.commands import Mutation, Urgency
 from justtrades.positions.model import BrokerAccountId, BrokerOrder, ClientOrderId, ConnectionId, ContractName, Fill
 
 log = logging.getLogger(__name__)
@@ -142,21 +142,21 @@ class Login:
 
     # ── reads ──
 
-    async def compare(self, *, urgent: bool = False) -> Picture:
+    async def compare(self) -> Picture:
         """A new picture, handed to every lane of this login."""
         began = self._stream()
         self.seen = None
         self.moved.clear()
-        picture = await self.broker.picture(urgent=urgent)
+        picture = await self.broker.picture()
         whole = began is not None and began == self._stream()
         self.seen = picture if whole else None
         self.listener.picture_taken(self, picture, streaming=whole)
         return picture
 
-    async def picture_of(self, account: BrokerAccountId, contract: ContractName, *, urgent: bool) -> Seen:
+    async def picture_of(self, account: BrokerAccountId, contract: ContractName, urgency: Urgency) -> Seen:
         """One lane's part of a picture. Raises `Unreachable` for an account the reads do not cover."""
         began = self._stream()
-        picture = await self.broker.picture(urgent=urgent)
+        picture = await self.broker.picture(urgency)
         whole = began is not None and began == self._stream()
         return Seen(picture.began_at, lane_in(picture, account, contract), whole)
 
@@ -228,9 +228,9 @@ class Link:
         login = self._running()
         return await self._through(login, login.broker.look(account, ids))
 
-    async def picture_of(self, account: BrokerAccountId, contract: ContractName, *, urgent: bool) -> Seen:
+    async def picture_of(self, account: BrokerAccountId, contract: ContractName, urgency: Urgency) -> Seen:
         login = self._running()
-        return await self._through(login, login.picture_of(account, contract, urgent=urgent))
+        return await self._through(login, login.picture_of(account, contract, urgency))
 
     async def contract(self, name: ContractName) -> ContractRecord:
         """Raises `Refused` when the broker does not know the name."""
@@ -238,8 +238,9 @@ class Link:
         return await self._through(login, login.contract(name))
 
     async def accounts(self) -> tuple[Account, ...]:
+        """For a person who tests the connection; nothing else waits for it."""
         login = self._running()
-        return await self._through(login, login.broker.accounts())
+        return await self._through(login, login.broker.accounts(Urgency.SHOW))
 
     def _running(self) -> Login:
         if self.login is None:

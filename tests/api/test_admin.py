@@ -303,7 +303,7 @@ async def test_connections_show_how_their_login_is(world: World) -> None:
     (shown,) = (await world.get("/connections")).json()["items"]
     assert shown["state"] == "synced"
     assert shown["token_expires_at"] == "2026-09-01T15:30:00Z"
-    assert shown["budget"] == {"minute_used": 3, "minute_limit": 60, "hour_used": 40, "hour_limit": 4000}
+    assert shown["budget"] == {"minute_used": 3, "minute_limit": 60, "hour_used": 40, "hour_limit": 4000, "waiting": 0}
     world.desk.healths[PAPER] = health(ConnectionState.PENALTY)
     assert (await world.get("/connections")).json()["items"][0]["state"] == "penalty"
 

@@ -46,7 +46,7 @@ from justtrades.broker.port import (
 from justtrades.desk import Arrival, Desk
 from justtrades.executor import Executor
 from justtrades.lane_view import LaneView
-from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder
+from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder, Urgency
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import (
     AccountId,
@@ -139,7 +139,7 @@ class FakeBroker:
         self.runs.append("close")
         await asyncio.sleep(self.closes_slowly)
 
-    async def accounts(self) -> tuple[Account, ...]:
+    async def accounts(self, urgency: Urgency = Urgency.RECONCILE) -> tuple[Account, ...]:
         await self._read("accounts")
         return self.listed
 
@@ -171,7 +171,7 @@ class FakeBroker:
         known = {o.broker_id for o in found}
         return found, tuple(fill for _, fill in self.fills if fill.broker_order_id in known)
 
-    async def picture(self, *, urgent: bool = False) -> Picture:
+    async def picture(self, urgency: Urgency = Urgency.RECONCILE) -> Picture:
         began = self.clock()
         await self._read("picture")
         accounts = frozenset(account.id for account in self.listed)

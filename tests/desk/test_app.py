@@ -141,7 +141,7 @@ def test_the_desks_death_stops_the_server_and_is_raised(tmp_path: Path, monkeypa
     seen = {}
 
     class Broken(FakeBroker):
-        async def accounts(self) -> Any:
+        async def accounts(self, *_: object) -> Any:
             seen["asked"] = True
             raise KeyError("a bug in the adapter")
 

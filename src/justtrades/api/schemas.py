@@ -135,6 +135,7 @@ class BudgetOut(Given):
     minute_limit: int
     hour_used: int
     hour_limit: int
+    waiting: int
 
 
 class ConnectionOut(Given):

@@ -24,7 +24,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NewType, Protocol
 
-from justtrades.positions.commands import Mutation
+from justtrades.positions.commands import Mutation, Urgency
 from justtrades.positions.model import (
     BrokerAccountId,
     BrokerOrder,
@@ -116,8 +116,8 @@ class Request:
     account: BrokerAccountId
     signal_id: SignalId | None = None
     order_id: ClientOrderId | None = None
-    exits: bool = False
-    """Reduces or protects: goes first, and goes on when entries rest."""
+    urgency: Urgency = Urgency.ENTER
+    """Who goes first when the requests of a login have to wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +249,8 @@ class Budget:
     minute_limit: int = 0
     hour_used: int = 0
     hour_limit: int = 0
+    waiting: int = 0
+    """Requests that wait for room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +276,7 @@ class Broker(Protocol):
 
     async def close(self) -> None: ...
 
-    async def accounts(self) -> tuple[Account, ...]: ...
+    async def accounts(self, urgency: Urgency = Urgency.RECONCILE) -> tuple[Account, ...]: ...
 
     async def contract(self, name: ContractName) -> ContractRecord:
         """Raises `Refused` when the broker does not know the name."""
@@ -292,8 +294,8 @@ class Broker(Protocol):
         Two or three reads. Raises a `BrokerError` when a read fails: a failed read is not "not found".
         """
 
-    async def picture(self, *, urgent: bool = False) -> Picture:
-        """Reads asked for at the same time are shared. `urgent` reads are those an exit or a doubt needs."""
+    async def picture(self, urgency: Urgency = Urgency.RECONCILE) -> Picture:
+        """Reads asked for at the same time are shared. `urgency` says what they are needed for."""
 
     def reports(self) -> AsyncIterator[Report]: ...
 

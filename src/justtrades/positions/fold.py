@@ -218,6 +218,8 @@ def _not_sent(lane: Lane, call: Call, answer: CallNotSent, now: datetime, limits
             lane = put(lane, _end(order, Status.ABSENT, now, answer.why))
     if _closes(lane, call):
         lane = _try_not_counted(lane)
+    if answer.final:
+        lane = _stopped(lane, call, answer)
     waited = _wait(lane, now, limits)
     again_at = answer.again_at or waited.retry_at
     if call.kind is CallKind.PLACE:
@@ -227,6 +229,15 @@ def _not_sent(lane: Lane, call: Call, answer: CallNotSent, now: datetime, limits
         if purpose.rests:
             return replace(waited, retry_at=None, protect_again_at=again_at)
     return replace(waited, retry_at=again_at)
+
+
+def _stopped(lane: Lane, call: Call, answer: CallNotSent) -> Lane:
+    """Only a person can help: what reduces or protects a position says so, once until something is taken again."""
+    order = lane.order(call.orders[0])
+    if lane.retries or (call.kind is CallKind.PLACE and order.purpose is Purpose.ENTRY):
+        return lane
+    text = f"nothing can be sent to the broker for {lane.contract.name}, not even exits: {answer.why}"
+    return tell(lane, Noted(order.signal_id, text, alarm=True))
 
 
 def _closes(lane: Lane, call: Call) -> bool:

@@ -21,6 +21,7 @@ from justtrades.positions.commands import (
     ModifyOrder,
     PlaceOrder,
     TakePicture,
+    Urgency,
 )
 from justtrades.positions.limits import Limits, look_due
 from justtrades.positions.model import (
@@ -72,7 +73,7 @@ def _read(lane: Lane, now: datetime, limits: Limits) -> LookForOrders | TakePict
     if lane.call is not None:
         return None
     if lane.picture_wanted or lane.stale_since is not None or _sight_needed(lane, now, limits):
-        return TakePicture(urgent=_urgent(lane))
+        return TakePicture(_urgency(lane))
     return None
 
 
@@ -83,8 +84,10 @@ def look_at(order: Order, limits: Limits) -> datetime | None:
     return order.doubt.since + look_due(limits, order.doubt.looks)
 
 
-def _urgent(lane: Lane) -> bool:
-    return book.in_doubt(lane) or book.held(lane) != 0 or any(not j.signal.verb.enters for j in lane.jobs)
+def _urgency(lane: Lane) -> Urgency:
+    if flipped(lane) or any(j.exiting or not j.signal.verb.enters for j in lane.jobs):
+        return Urgency.CLOSE
+    return Urgency.LOOK if book.in_doubt(lane) or book.held(lane) != 0 else Urgency.RECONCILE
 
 
 def _sight_needed(lane: Lane, now: datetime, limits: Limits) -> bool:

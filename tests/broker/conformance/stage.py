@@ -29,7 +29,7 @@ from justtrades.broker.port import (
     Unreachable,
 )
 from justtrades.broker.tradovate import MemoryTokenBox, TradovateBroker
-from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder
+from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder, Urgency
 from justtrades.positions.model import (
     Action,
     BrokerOrderId,
@@ -276,7 +276,7 @@ class Stage:
 
     async def picture(self) -> LanePicture:
         """What the broker shows of our contract."""
-        picture = await self.broker.picture(urgent=True)
+        picture = await self.broker.picture(Urgency.LOOK)
         assert self.account.id in picture.accounts
         mine = (p for p in picture.lanes if (p.account, p.contract) == (self.account.id, self.contract.name))
         return next(mine, LanePicture(self.account.id, self.contract.name))

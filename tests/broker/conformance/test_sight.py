@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from justtrades.broker.port import OrderReport, Synced
+from justtrades.positions.commands import Urgency
 from justtrades.positions.model import Status
 from tests.broker.conformance.stage import Stage
 
@@ -59,14 +60,14 @@ async def test_a_picture_after_the_close_is_flat(stage: Stage) -> None:
 
 async def test_a_picture_says_which_accounts_it_covers_and_when_it_began(stage: Stage) -> None:
     before = datetime.now(UTC)
-    picture = await stage.broker.picture(urgent=True)
+    picture = await stage.broker.picture(Urgency.LOOK)
     assert before <= picture.began_at <= datetime.now(UTC)
     assert stage.account.id in picture.accounts
 
 
 async def test_pictures_asked_for_together_are_read_once(stage: Stage) -> None:
     before = len(stage.audit.calls("/order/list"))
-    await asyncio.gather(*(stage.broker.picture(urgent=True) for _ in range(5)))
+    await asyncio.gather(*(stage.broker.picture(Urgency.LOOK) for _ in range(5)))
     assert len(stage.audit.calls("/order/list")) == before + 1
 
 

@@ -179,10 +179,8 @@ def test_a_modify_says_again_all_that_shall_stay() -> None:
 
 
 def test_only_an_entry_does_not_protect() -> None:
-    assert {name: prepared(command).exits for name, command in COMMANDS.items() if name != "entry"} == {
-        name: True for name in COMMANDS if name != "entry"
-    }
-    assert not prepared(COMMANDS["entry"]).exits
+    protecting = {name for name, command in COMMANDS.items() if prepared(command).urgency.protects}
+    assert protecting == COMMANDS.keys() - {"entry"}
 
 
 def test_what_is_incomplete_is_known_before_it_is_sent() -> None:

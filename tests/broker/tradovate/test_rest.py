@@ -20,8 +20,7 @@ from justtrades.broker.port import (
     Synced,
     Unreachable,
 )
-from justtrades.broker.tradovate.budget import Budget, Use
-from justtrades.positions.commands import CancelOrder, PlaceOrder
+from justtrades.positions.commands import CancelOrder, PlaceOrder, Urgency
 from justtrades.positions.model import (
     Action,
     BrokerAccountId,
@@ -142,7 +141,7 @@ def test_a_ticket_is_served_with_the_identical_body() -> None:
     with_desk(stub, work)
     first, second = stub.asked(PLACE)
     assert second == {**first, "p-ticket": "TKT"}
-    assert asked[1] - asked[0] >= 3
+    assert asked[-1] - asked[0] >= 3
 
 
 def test_a_gate_that_closes_while_a_ticket_is_served_stops_the_entry() -> None:
@@ -159,15 +158,30 @@ def test_a_gate_that_closes_while_a_ticket_is_served_stops_the_entry() -> None:
     assert len(stub.asked(PLACE)) == 1
 
 
-def test_a_long_ticket_is_kept_until_the_lane_comes_again() -> None:
+def test_the_long_ticket_of_an_entry_is_kept_until_the_entry_comes_again() -> None:
+    stub = Stub()
+    stub.script(PLACE, {"p-ticket": "TKT", "p-time": 25}, {"orderId": 7}, {"orderId": 8})
+
+    async def work(one: Desk) -> None:
+        with pytest.raises(NotHandled) as told:
+            await one.broker.send(entry(one), no_gate)
+        assert told.value.wait == timedelta(seconds=25)
+        assert await one.broker.send(entry(one, "jt-other"), no_gate) == Sent((BrokerOrderId("7"),))
+        assert await one.broker.send(entry(one), no_gate) == Sent((BrokerOrderId("8"),))
+
+    with_desk(stub, work)
+    assert [body.get("p-ticket") for body in stub.asked(PLACE)] == [None, None, "TKT"]
+
+
+def test_the_long_ticket_of_an_exit_is_waited_for() -> None:
+    """An exit that comes again has another id: only the one that waits is the identical request."""
     stub = Stub()
     stub.script(CANCEL, {"p-ticket": "TKT", "p-time": 90}, {"commandId": 8})
 
     async def work(one: Desk) -> None:
-        with pytest.raises(NotHandled) as told:
-            await one.broker.send(cancel(one), no_gate)
-        assert told.value.wait == timedelta(seconds=90)
+        began = asyncio.get_running_loop().time()
         assert await one.broker.send(cancel(one), no_gate) == Sent()
+        assert asyncio.get_running_loop().time() - began == pytest.approx(90, abs=0.1)
 
     with_desk(stub, work)
     assert stub.asked(CANCEL)[1]["p-ticket"] == "TKT"
@@ -275,10 +289,10 @@ def test_the_reads_an_exit_needs_go_through_together_once_the_lock_is_gone() -> 
 
     async def work(one: Desk) -> None:
         with pytest.raises(NotHandled):
-            await one.broker.picture(urgent=True)
+            await one.broker.picture(Urgency.LOOK)
         stub.scripts.clear()
         await asyncio.sleep(5)
-        picture = await one.broker.picture(urgent=True)
+        picture = await one.broker.picture(Urgency.LOOK)
         assert picture.accounts == {MINE}
 
     with_desk(stub, work)
@@ -308,7 +322,7 @@ def test_a_423_rests_entries_and_lets_exits_go_on() -> None:
             await one.broker.send(cancel(one), no_gate)
         with pytest.raises(NotHandled):
             await one.broker.picture()
-        await one.broker.picture(urgent=True)
+        await one.broker.picture(Urgency.LOOK)
 
     with_desk(stub, work)
     assert len(stub.asked(PLACE)) == 1
@@ -381,57 +395,3 @@ def test_numbers_leave_exactly_as_they_are() -> None:
 
     with_desk(stub, work)
     assert json.loads(bodies[0])["orderId"] == 7
-
-
-# ── the budget ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_an_entry_leaves_room_for_its_target_and_its_close() -> None:
-    budget = Budget(10, 1000)
-    entries = [budget.take(Use.ENTRY, 0.0) for _ in range(10)]
-    assert [wait == 0 for wait in entries] == [True] * 8 + [False] * 2
-
-
-def test_exits_go_beyond_the_budget() -> None:
-    budget = Budget(10, 1000)
-    assert all(budget.take(Use.EXIT, 0.0) == 0 for _ in range(100))
-    assert budget.take(Use.ENTRY, 1.0) > 0
-    assert budget.take(Use.READ, 1.0) > 0
-
-
-def test_room_comes_back_as_the_window_rolls_on() -> None:
-    budget = Budget(10, 1000)
-    while not budget.take(Use.ENTRY, 5.0):
-        pass
-    wait = budget.take(Use.ENTRY, 6.0)
-    assert wait == pytest.approx(59.0)
-    assert budget.take(Use.ENTRY, 6.0 + wait) == 0
-
-
-def test_the_hour_has_a_limit_of_its_own() -> None:
-    budget = Budget(1000, 20)
-    taken = sum(budget.take(Use.ENTRY, minute * 60.0) == 0 for minute in range(59))
-    assert taken == 18
-
-
-def test_reads_wait_for_their_turn() -> None:
-    async def work() -> None:
-        budget = Budget(10, 1000)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        for _ in range(9):
-            await budget.turn(Use.READ)
-        assert loop.time() - began >= 59
-
-    run(work())
-
-
-def test_an_entry_over_the_budget_is_not_sent() -> None:
-    async def work() -> None:
-        budget = Budget(3, 1000)
-        await budget.turn(Use.ENTRY)
-        with pytest.raises(NotSent) as told:
-            await budget.turn(Use.ENTRY)
-        assert not told.value.final
-
-    run(work())

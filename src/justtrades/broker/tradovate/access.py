@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from math import isinf
 from typing import TypeVar
 
 from justtrades.broker.port import BrokerError, NotHandled, NotSent
@@ -226,6 +227,8 @@ class Access:
         """Seconds until it is tried again, unless the token changed."""
         if (hold := self._hold()) > 0 and (wait := self._until_last_chance(hold)) > 0:
             return wait
+        if isinf(hold):
+            return RENEW_AGAIN
         try:
             await self._renewed()
         except NotHandled as error:

@@ -35,7 +35,7 @@ from justtrades.broker.port import (
 )
 from justtrades.broker.tradovate import exact, requests
 from justtrades.broker.tradovate.access import Access, TokenBox
-from justtrades.broker.tradovate.budget import Budget, Use
+from justtrades.broker.tradovate.budget import Budget
 from justtrades.broker.tradovate.calls import Calls
 from justtrades.broker.tradovate.entities import Memory, Want
 from justtrades.broker.tradovate.feed import Dial, Feed, dial
@@ -45,7 +45,7 @@ from justtrades.broker.tradovate.penalty import Penalty
 from justtrades.broker.tradovate.reads import IDS_PER_CALL, Reads
 from justtrades.broker.tradovate.rest import Rest
 from justtrades.broker.tradovate.settings import TradovateSettings
-from justtrades.positions.commands import Mutation
+from justtrades.positions.commands import Mutation, Urgency
 from justtrades.positions.model import (
     BrokerAccountId,
     BrokerOrder,
@@ -147,12 +147,12 @@ class TradovateBroker:
         return self._penalty.left(_loop_time())
 
     def _count(self) -> None:
-        self._budget.take(Use.EXIT, _loop_time())
+        self._budget.spend(_loop_time())
 
     # ── what the engine asks ─────────────────────────────────────────────────────────────────────────────
 
-    async def accounts(self) -> tuple[Account, ...]:
-        found = await self._reads.accounts()
+    async def accounts(self, urgency: Urgency = Urgency.RECONCILE) -> tuple[Account, ...]:
+        found = await self._reads.accounts(urgency)
         self._stir()
         return found
 
@@ -183,8 +183,8 @@ class TradovateBroker:
     ) -> tuple[tuple[BrokerOrder, ...], tuple[Fill, ...]]:
         return await self._reads.look(account, ids)
 
-    async def picture(self, *, urgent: bool = False) -> Picture:
-        picture = await self._reads.picture(urgent=urgent)
+    async def picture(self, urgency: Urgency = Urgency.RECONCILE) -> Picture:
+        picture = await self._reads.picture(urgency)
         self._stir()
         return picture
 

@@ -8,13 +8,14 @@ Times are the event loop's seconds.
 from __future__ import annotations
 
 from datetime import timedelta
+from math import inf
 from random import Random
 
 from tenacity import RetryCallState
 from tenacity.wait import wait_base
 
 from justtrades.broker.port import NotHandled
-from justtrades.broker.tradovate.budget import Use
+from justtrades.positions.commands import Urgency
 
 
 class FullJitter(wait_base):
@@ -38,55 +39,63 @@ class Penalty:
         self._until = 0.0
         self._exit_at = 0.0
         self._exit_tries = 0
+        self._exits_go = False
         self.stopped: str | None = None
         """Why only a person can help (captcha)."""
 
-    def admit(self, use: Use, now: float) -> None:
-        """Raises `NotHandled` with the wait when `use` has to rest now."""
+    def admit(self, urgency: Urgency, now: float) -> None:
+        """Raises `NotHandled` with the wait when `urgency` has to rest now."""
         if self.stopped:
             raise NotHandled("p-captcha", self.stopped)
-        if not self.active(now) or (self._status == 423 and use.protects):
+        if not self.active(now) or (self._status == 423 and urgency.protects):
             return
-        if not use.protects:
+        if not urgency.protects:
             raise self._come_back(self._until - now)
-        if now < self._exit_at:
+        if now < self._exit_at and not self._exits_go:
             raise self._come_back(self._exit_at - now)
-        self._space_exits(now)
 
     def begin(self, status: int, now: float) -> NotHandled:
         """The broker answered `status`; the wait in the returned error is for what protects a position."""
         if status == 429 or not self.active(now):
             self._status = status
+        if status == 429:
+            self._exits_go = False
         self._until = max(self._until, now + self._rest)
         if self._exit_at <= now:
-            self._space_exits(now)
+            self.space_exits(now)
         return self._come_back(self._exit_at - now)
 
     def exit_worked(self, now: float) -> None:
-        """A protecting call was answered: the next one need not be spaced. Entries rest their time all the same."""
-        self._exit_tries, self._exit_at = 0, now
+        """A protecting call was answered: the others need not be spaced. Entries rest their time all the same."""
+        self._exit_tries, self._exit_at, self._exits_go = 0, now, True
 
     def lift(self) -> None:
         """It was no penalty after all."""
-        self._status, self._until, self._exit_tries, self._exit_at = 0, 0.0, 0, 0.0
+        self._status, self._until = 0, 0.0
+        self._exit_tries, self._exit_at, self._exits_go = 0, 0.0, False
+
+    def feels_its_way(self, now: float) -> bool:
+        """A lock that has not let a protecting call through yet: they go one by one."""
+        return self.active(now) and self._status == 429 and not self._exits_go
 
     def active(self, now: float) -> bool:
         return now < self._until
 
     def left(self, now: float) -> float:
-        """Seconds until entries and reads may go again; a captcha has no end that a program could wait for."""
-        return self._rest if self.stopped else max(self._until - now, 0.0)
+        """Seconds until entries and reads may go again; infinite after a captcha."""
+        return inf if self.stopped else max(self._until - now, 0.0)
 
     def captcha(self) -> NotHandled:
         """Only a person can go on from here."""
-        self.stopped = "the broker asks for a captcha; a person has to log in once"
+        self.stopped = "the broker asks for a captcha: log in at Tradovate once, then save the connection again"
         return NotHandled("p-captcha", self.stopped)
 
     @property
     def status(self) -> int:
         return self._status
 
-    def _space_exits(self, now: float) -> None:
+    def space_exits(self, now: float) -> None:
+        """A protecting call goes out into the lock: the next one is due later and later."""
         self._exit_tries += 1
         self._exit_at = now + self._jitter.after(self._exit_tries)
 

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Generic, TypeVar, assert_never
 
 from justtrades.broker.port import Account, ContractRecord, LanePicture, Picture, Refused, Unreachable
@@ -21,6 +22,7 @@ from justtrades.broker.tradovate import wire
 from justtrades.broker.tradovate.entities import Lack, Memory
 from justtrades.broker.tradovate.rest import Rest
 from justtrades.broker.tradovate.wire import Place, Row
+from justtrades.positions.commands import Urgency
 from justtrades.positions.model import (
     BrokerAccountId,
     BrokerOrder,
@@ -43,6 +45,11 @@ class Shared(Generic[T]):
         self._read = read
         self._running: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None
+
+    @property
+    def coming(self) -> bool:
+        """Somebody waits for a read that has not begun yet."""
+        return self._next is not None
 
     async def get(self) -> T:
         if self._next is None:
@@ -74,10 +81,7 @@ class Reads:
         self._memory = memory
         self._clock = clock
         self._contracts: dict[ContractName, ContractRecord] = {}
-        self._pictures = {
-            True: Shared(lambda: self._picture(urgent=True)),
-            False: Shared(lambda: self._picture(urgent=False)),
-        }
+        self._pictures = {u: Shared(partial(self._picture, u)) for u in Urgency}
         self._ledgers: dict[BrokerAccountId, Shared[list[int]]] = {}
 
     def cancel(self) -> None:
@@ -88,18 +92,18 @@ class Reads:
 
     # ── accounts and contracts ───────────────────────────────────────────────────────────────────────────
 
-    async def accounts(self) -> tuple[Account, ...]:
-        rows, risks = await _together(self._rest.rows("/account/list"), self._risks())
+    async def accounts(self, urgency: Urgency) -> tuple[Account, ...]:
+        rows, risks = await _together(self._rest.rows("/account/list", urgency=urgency), self._risks(urgency))
         self._learn("accountRiskStatus", risks)
         self._covered(rows)
         found = (self._memory.account(wire.number(row, "id") or 0) for row in rows)
         return tuple(account for account in found if account)
 
-    async def _risks(self) -> list[Row]:
+    async def _risks(self, urgency: Urgency) -> list[Row]:
         """Risk statuses where the key may read them. A key without that permission (protocol.md section 2,
         recorded) still trades: then a lock shows by its events and by refusals."""
         try:
-            return await self._rest.rows("/accountRiskStatus/list")
+            return await self._rest.rows("/accountRiskStatus/list", urgency=urgency)
         except (Refused, Unreachable) as error:
             log.info("risk statuses cannot be read: %s", error)
             return []
@@ -157,10 +161,10 @@ class Reads:
     async def _ledger(self, account: BrokerAccountId) -> list[int]:
         """Ids of all orders the broker lists for the account, with their commands in memory."""
         recent = self._recent()
-        rows = await self._rest.rows("/order/deps", {"masterid": account}, urgent=True)
+        rows = await self._rest.rows("/order/deps", {"masterid": account}, urgency=Urgency.LOOK)
         listed = self._listed(rows, recent, frozenset({account}))
         unknown = [o for o in listed if wire.new_command(self._memory.parts(o)) is None]
-        await self._children("command", unknown, urgent=True)
+        await self._children("command", unknown, urgency=Urgency.LOOK)
         young = [row for row in rows if self._young(row) and not self._memory.commands_of(row["id"])]
         if young:
             raise Unreachable("stale", "an order is listed whose command is not yet")
@@ -174,20 +178,20 @@ class Reads:
         """Read all that belongs to these orders; their fills are returned."""
         commands = [wire.number(c, "id") or 0 for o in orders for c in self._memory.commands_of(o)]
         found = await _together(
-            self._children("fill", orders, urgent=True),
-            self._children("orderVersion", orders, urgent=True),
-            self._children("commandReport", commands, urgent=True),
-            self._children("executionReport", commands, urgent=True),
+            self._children("fill", orders, urgency=Urgency.LOOK),
+            self._children("orderVersion", orders, urgency=Urgency.LOOK),
+            self._children("commandReport", commands, urgency=Urgency.LOOK),
+            self._children("executionReport", commands, urgency=Urgency.LOOK),
         )
         fills: list[Row] = found[0]
         return fills
 
-    async def _children(self, kind: str, masters: Sequence[int], *, urgent: bool) -> list[Row]:
+    async def _children(self, kind: str, masters: Sequence[int], *, urgency: Urgency) -> list[Row]:
         """All rows of a kind below these masters, merged."""
         found: list[Row] = []
         for start in range(0, len(masters), IDS_PER_CALL):
             ids = ",".join(str(master) for master in masters[start : start + IDS_PER_CALL])
-            found += await self._rest.rows(f"/{kind}/ldeps", {"masterids": ids}, urgent=urgent)
+            found += await self._rest.rows(f"/{kind}/ldeps", {"masterids": ids}, urgency=urgency)
         self._learn(kind, found)
         return found
 
@@ -221,16 +225,18 @@ class Reads:
 
     # ── the picture ──────────────────────────────────────────────────────────────────────────────────────
 
-    async def picture(self, *, urgent: bool) -> Picture:
-        return await self._pictures[urgent].get()
+    async def picture(self, urgency: Urgency) -> Picture:
+        """Shared with all who ask now, also with those to whom it is more urgent."""
+        coming = (other for other in Urgency if other <= urgency and self._pictures[other].coming)
+        return await self._pictures[next(coming, urgency)].get()
 
-    async def _picture(self, *, urgent: bool) -> Picture:
+    async def _picture(self, urgency: Urgency) -> Picture:
         began_at, recent = self._clock(), self._recent()
         accounts, orders, fills, positions = await _together(
-            self._rest.rows("/account/list", urgent=urgent),
-            self._rest.rows("/order/list", urgent=urgent),
-            self._rest.rows("/fill/list", urgent=urgent),
-            self._rest.rows("/position/list", urgent=urgent),
+            self._rest.rows("/account/list", urgency=urgency),
+            self._rest.rows("/order/list", urgency=urgency),
+            self._rest.rows("/fill/list", urgency=urgency),
+            self._rest.rows("/position/list", urgency=urgency),
         )
         covered = self._covered(accounts)
         listed, stale = self._merged(orders, recent, covered)
@@ -238,16 +244,16 @@ class Reads:
         if stale and not covered:
             raise Unreachable("stale", "the list of orders lacks one that we heard of")
         self._learn("fill", fills)
-        await self._details(listed, urgent=urgent)
-        await self._names([*orders, *positions], urgent=urgent)
+        await self._details(listed, urgency=urgency)
+        await self._names([*orders, *positions], urgency=urgency)
         return Picture(began_at, covered, self._lanes(covered, orders, fills, positions))
 
-    async def _details(self, listed: list[int], *, urgent: bool) -> None:
+    async def _details(self, listed: list[int], *, urgency: Urgency) -> None:
         """Commands and versions of orders that live or are not fully known; ended and known ones stay."""
         asked = [o for o in listed if self._unsettled(o)]
         await _together(
-            self._children("command", asked, urgent=urgent),
-            self._children("orderVersion", asked, urgent=urgent),
+            self._children("command", asked, urgency=urgency),
+            self._children("orderVersion", asked, urgency=urgency),
         )
 
     def _unsettled(self, order_id: int) -> bool:
@@ -255,13 +261,13 @@ class Reads:
         known = wire.new_command(self._memory.parts(order_id)) is not None
         return order is None or not order.status.ended or order.quantity is None or not known
 
-    async def _names(self, rows: Iterable[Row], *, urgent: bool) -> None:
+    async def _names(self, rows: Iterable[Row], *, urgency: Urgency) -> None:
         """Names of contracts that only their ids are known of."""
         ids = {i for row in rows if (i := wire.number(row, "contractId"))}
         unknown = sorted(i for i in ids if self._memory.contract_name(i) is None)
         for start in range(0, len(unknown), IDS_PER_CALL):
             asked = ",".join(str(i) for i in unknown[start : start + IDS_PER_CALL])
-            self._learn("contract", await self._rest.rows("/contract/items", {"ids": asked}, urgent=urgent))
+            self._learn("contract", await self._rest.rows("/contract/items", {"ids": asked}, urgency=urgency))
 
     def _lanes(
         self,
@@ -292,9 +298,9 @@ class Reads:
         match lack:
             case Lack.ORDER | Lack.CONTRACT:
                 asked = ",".join(str(i) for i in ids)
-                self._learn(lack, await self._rest.rows(f"/{lack}/items", {"ids": asked}, urgent=True))
+                self._learn(lack, await self._rest.rows(f"/{lack}/items", {"ids": asked}, urgency=Urgency.LOOK))
             case Lack.COMMAND:
-                await self._children("command", ids, urgent=True)
+                await self._children("command", ids, urgency=Urgency.LOOK)
             case Lack.REASON:
                 await self._reasons(ids)
             case _:
@@ -303,10 +309,10 @@ class Reads:
     async def _reasons(self, orders: Sequence[int]) -> None:
         """Why orders were rejected: risk tells it in command reports, the exchange in execution reports."""
         commands = [wire.number(wire.new_command(self._memory.parts(o)) or {}, "id") or o for o in orders]
-        await self._children("commandReport", commands, urgent=True)
+        await self._children("commandReport", commands, urgency=Urgency.LOOK)
         untold = [o for o in orders if (known := self._memory.order(o)) is None or known.reason is None]
         if untold:
-            await self._children("executionReport", commands, urgent=True)
+            await self._children("executionReport", commands, urgency=Urgency.LOOK)
 
     def _learn(self, kind: str, rows: Iterable[Row]) -> None:
         self._memory.merge_all(kind, rows)

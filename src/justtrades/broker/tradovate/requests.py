@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, assert_never
 
 from justtrades.broker.port import AuditId, Request
-from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder
+from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder, Urgency
 from justtrades.positions.model import BrokerAccountId, ClientOrderId, Order, OrderType, Purpose
 
 PLACE, PAIR = "/order/placeorder", "/order/placeoco"
@@ -50,7 +50,7 @@ def request(
         account=account,
         signal_id=command.signal_id,
         order_id=order_id(command),
-        exits=not (isinstance(command, PlaceOrder) and command.purpose is Purpose.ENTRY),
+        urgency=urgency(command),
     )
 
 
@@ -61,6 +61,18 @@ def order_id(command: Mutation) -> ClientOrderId:
             return command.order.id
         case ModifyOrder() | CancelOrder():
             return command.order_id
+
+
+def urgency(command: Mutation) -> Urgency:
+    match command:
+        case PlaceOrder(order=Order(purpose=Purpose.ENTRY)):
+            return Urgency.ENTER
+        case PlaceOrder(order=Order(purpose=Purpose.CLOSE)) | Liquidate():
+            return Urgency.CLOSE
+        case CancelOrder():
+            return Urgency.CANCEL
+        case PlaceOrder() | ModifyOrder():
+            return Urgency.PROTECT
 
 
 def client_ids(request: Request) -> tuple[ClientOrderId, ...]:

@@ -16,15 +16,16 @@ from datetime import timedelta
 from typing import Any
 
 from justtrades.broker.port import BrokerError, Gate, NotHandled, NotSent, Refused, Request, Sent, Unreachable
-from justtrades.broker.tradovate import answers, requests
+from justtrades.broker.tradovate import answers, exact, requests
 from justtrades.broker.tradovate.access import Access, Token
 from justtrades.broker.tradovate.answers import Denied, No, Payload, Slowed, Ticket, Unclear
-from justtrades.broker.tradovate.budget import Budget, Use
+from justtrades.broker.tradovate.budget import GATE_EVERY, Budget
 from justtrades.broker.tradovate.calls import Call, Calls, open_gate
 from justtrades.broker.tradovate.penalty import Penalty
+from justtrades.positions.commands import Urgency
 
-LONGEST_TICKET_WAIT = 20.0
-"""A longer wait is the lane's own; its ticket is kept for when it comes again."""
+LONGEST_ENTRY_TICKET, LONGEST_TICKET = 20.0, 600.0
+"""Seconds. A longer wait is the asker's own; an entry is the same when it comes again, and so its ticket is kept."""
 MOST_TICKETS_IN_A_ROW = 5
 KEPT_TICKETS = 1000
 
@@ -42,7 +43,7 @@ class _Conversation:
     """One call until it is answered: what was tried already."""
 
     call: Call
-    use: Use
+    urgency: Urgency
     gate: Gate
     attempts: int = 0
     tickets: int = 0
@@ -60,10 +61,12 @@ class Rest:
         self._one_by_one = asyncio.Lock()
         self._tickets: OrderedDict[str, str] = OrderedDict()
 
-    async def read(self, endpoint: str, params: Mapping[str, str] | None = None, *, urgent: bool = False) -> Any:
+    async def read(
+        self, endpoint: str, params: Mapping[str, str] | None = None, *, urgency: Urgency = Urgency.RECONCILE
+    ) -> Any:
         """The value of a clean answer. Raises any `BrokerError`; a failed read is never an empty one."""
         call = Call("GET", endpoint, params or {})
-        talk = _Conversation(call, Use.URGENT if urgent else Use.READ, open_gate)
+        talk = _Conversation(call, urgency, open_gate)
         with self._no_secrets():
             value = await self._converse(talk)
             if (text := answers.complaint(value)) is not None:
@@ -71,10 +74,10 @@ class Rest:
             return value
 
     async def rows(
-        self, endpoint: str, params: Mapping[str, str] | None = None, *, urgent: bool = False
+        self, endpoint: str, params: Mapping[str, str] | None = None, *, urgency: Urgency = Urgency.RECONCILE
     ) -> list[Mapping[str, Any]]:
         """A list of entities. Anything else in its place is an answer nobody understands."""
-        value = await self.read(endpoint, params, urgent=urgent)
+        value = await self.read(endpoint, params, urgency=urgency)
         if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
             raise Unreachable("UnknownAnswer", f"{endpoint} did not answer with a list")
         return list(value)
@@ -83,7 +86,7 @@ class Rest:
         """The broker's yes to a mutation; raises as the port says."""
         if lacking := requests.missing(request):
             raise NotSent("incomplete", lacking)
-        talk = _Conversation(self._mutation(request), Use.EXIT if request.exits else Use.ENTRY, gate)
+        talk = _Conversation(self._mutation(request), request.urgency, gate)
         with self._no_secrets():
             return READINGS[request.endpoint](await self._converse(talk))
 
@@ -121,6 +124,8 @@ class Rest:
     # ── the conversation ─────────────────────────────────────────────────────────────────────────────────
 
     async def _converse(self, talk: _Conversation) -> Any:
+        await self._probe_over()
+        self._rests(talk.urgency)
         token = await self._access.token()
         while True:
             match await self._attempt(talk, token):
@@ -138,25 +143,36 @@ class Rest:
                     raise Unreachable(f"HTTP {status}", text)
 
     async def _attempt(self, talk: _Conversation, token: Token) -> answers.Heard:
-        """Asked when it may be. In a lock protecting calls go one by one, so that the first one's answer tells
-        the others whether to go too."""
+        """Asked when it may be. In a lock protecting calls go one by one until one is let in, so that the first
+        one's answer tells the others whether to go too."""
         await self._probe_over()
-        if not (talk.use.protects and self._penalty_known()):
+        if not (talk.urgency.protects and self._penalty.feels_its_way(asyncio.get_running_loop().time())):
             return await self._admitted(talk, token)
         async with self._one_by_one:
-            return await self._admitted(talk, token)
+            return await self._felt(talk, token)
+
+    def _rests(self, urgency: Urgency) -> None:
+        """Raises for what has to rest now. What protects is spaced where it stands in line, not here: the reads
+        of one picture go together or not at all."""
+        if not urgency.protects or self._penalty.stopped:
+            self._penalty.admit(urgency, asyncio.get_running_loop().time())
+
+    async def _felt(self, talk: _Conversation, token: Token) -> answers.Heard:
+        now = asyncio.get_running_loop().time()
+        self._penalty.admit(talk.urgency, now)
+        if self._penalty.feels_its_way(now):
+            self._penalty.space_exits(now)
+        return await self._admitted(talk, token)
 
     async def _admitted(self, talk: _Conversation, token: Token) -> answers.Heard:
         loop = asyncio.get_running_loop()
-        self._penalty.admit(talk.use, loop.time())
-        await self._budget.turn(talk.use)
-        if not talk.use.protects:
-            self._penalty.admit(talk.use, loop.time())
-        talk.attempts += 1
-        answer = await self._calls.attempt(talk.call, token.access, talk.gate, first=talk.attempts == 1)
+        async with self._budget.turn(talk.urgency, talk.gate):
+            self._rests(talk.urgency)
+            talk.attempts += 1
+            answer = await self._calls.attempt(talk.call, token.access, talk.gate, first=talk.attempts == 1)
         if isinstance(answer, Payload):
             self._access.worked(token)
-        if not isinstance(answer, Slowed) and talk.use.protects:
+        if not isinstance(answer, Slowed) and talk.urgency.protects:
             self._penalty.exit_worked(loop.time())
         return answer
 
@@ -171,14 +187,15 @@ class Rest:
         return another
 
     async def _serve(self, talk: _Conversation, ticket: Ticket) -> None:
-        """Serve a penalty ticket: wait, then the identical request goes again with it."""
+        """Serve a penalty ticket: wait, then the identical request goes again with it, if it is still wanted."""
         if ticket.captcha:
             raise self._penalty.captcha()
         talk.tickets += 1
-        if ticket.seconds > LONGEST_TICKET_WAIT or talk.tickets > MOST_TICKETS_IN_A_ROW:
+        longest = LONGEST_ENTRY_TICKET if talk.urgency is Urgency.ENTER else LONGEST_TICKET
+        if ticket.seconds > longest or talk.tickets > MOST_TICKETS_IN_A_ROW:
             self._keep(talk.call, ticket.ticket)
             raise NotHandled("p-ticket", ticket.message, wait=timedelta(seconds=ticket.seconds))
-        await asyncio.sleep(ticket.seconds)
+        await _rested(ticket.seconds, talk.gate)
         talk.call = talk.call.with_ticket(ticket.ticket)
 
     def _keep(self, call: Call, ticket: str) -> None:
@@ -197,7 +214,7 @@ class Rest:
             token = await self._probe() if not known else await self._probed_by_another()
             if token is not None:
                 return token
-        if not talk.use.protects:
+        if not talk.urgency.protects:
             wait = NotHandled(str(status), wait.text, wait=timedelta(seconds=self._penalty.left(loop.time())))
         raise wait
 
@@ -228,5 +245,17 @@ class Rest:
             return token
 
 
+async def _rested(seconds: float, gate: Gate) -> None:
+    """Waits, unless the gate closes meanwhile."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while (left := until - loop.time()) > 0:
+        await asyncio.sleep(min(left, GATE_EVERY))
+        if sentence := gate():
+            raise NotSent("p-ticket", f"{sentence}; it waited because the broker asked to", final=True)
+
+
 def _key(call: Call) -> str:
-    return f"{call.endpoint} {call.order_id}"
+    """A ticket belongs to the identical request."""
+    body = {name: value for name, value in (call.body or {}).items() if name != "p-ticket"}
+    return f"{call.endpoint} {exact.dumps(body)}"
