@@ -1,7 +1,7 @@
 """What every checker is: told what happens, it says what must not be.
 
 `at_rest` alone serves a test that has only a ledger and a database. The other moments are the simulation's:
-right before a request is written, when it is over, after each change at the broker, after each commit, twice a
+right before a request is written, when it is over, after each change at the broker, after each commit, once a
 second, and when the engine has died. Nothing is raised from inside the engine: what is found is kept in the facts.
 """
 
@@ -85,7 +85,7 @@ class Checker:
         """The engine's life has ended."""
 
     def ticked(self) -> None:
-        """Half a second has passed."""
+        """A second has passed."""
 
     def at_rest(self) -> None:
         """Faults stopped long ago and nothing is under way."""

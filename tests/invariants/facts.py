@@ -63,6 +63,10 @@ class Facts:
     """The broker's accounts each recorder is routed to."""
     docs: dict[str, dict[int, Entity]] = field(default_factory=lambda: defaultdict(dict))
     answers: list[Answered] = field(default_factory=list)
+    budget: int = 60
+    secrets: tuple[str, ...] = ()
+    resting_until: datetime | None = None
+    """Until when the broker's penalty keeps entries away; None without one."""
     hands: dict[Place, datetime] = field(default_factory=dict)
     """When somebody else last acted at the broker, by place."""
     killed_at: datetime | None = None

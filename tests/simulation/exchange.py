@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -24,7 +25,7 @@ from justtrades.broker.simulator.matching import MARKET
 from justtrades.broker.simulator.replies import Reply
 from justtrades.broker.simulator.rules import Leg, Refused, Ticket, Unknown
 from justtrades.broker.simulator.sessions import Session, Sessions
-from justtrades.broker.simulator.sockets import Sockets, Timing
+from justtrades.broker.simulator.sockets import Manners, Sockets, Timing
 from justtrades.broker.simulator.tape import Event
 from tests.simulation import loop
 
@@ -104,7 +105,7 @@ class NumberedSessions(Sessions):
     def renew(self, session: Session, now: datetime) -> str:
         super().renew(session, now)
         random = next(reversed(session.tokens))
-        token = f"token-{session.id}-{len(session.tokens)}-{int(now.timestamp())}"
+        token = f"access-{session.id}-{len(session.tokens)}-{int(now.timestamp())}"
         session.tokens[token] = session.tokens.pop(random)
         return token
 
@@ -178,6 +179,26 @@ class Exchange:
         now = book[account]
         fields = {name: changes.get(name, getattr(now, name)) for name in Account.__slots__}
         await self.floor.set_account(Account(**fields))  # type: ignore[arg-type]  # fields by name
+
+    # ── manners ──
+
+    def calm(self) -> None:
+        """No fault waits any more, and events come as they happen."""
+        self.counter.faults.clear()
+        self.sockets.manners = Manners()
+        self.floor.events_first = False
+        self.floor.venue.terms = replace(self.floor.venue.terms, lot=None, depth=None)
+
+    def tell_everything_again(self, rng: Random) -> None:
+        """Every document of orders and fills once more, shuffled, some of them twice."""
+        kinds = ("order", "command", "orderVersion", "fill", "executionReport", "commandReport")
+        events = [Event(kind, "Updated", entity) for kind in kinds for entity in self.documents(kind)]
+        events += rng.sample(events, len(events) // 3)
+        rng.shuffle(events)
+        while events:
+            size = rng.randint(1, 4)
+            self.floor.tell([tuple(events[:size])])
+            del events[:size]
 
     # ── the truth ──
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from random import Random
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from justtrades.api.known import Known, Tokens
@@ -32,12 +33,15 @@ from justtrades.store.audit import AuditLog
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.secrets import hashed
 from justtrades.store.session import Database, NotDurable
+from justtrades.store.writer import InlineWriter
 from tests.simulation import loop
 from tests.simulation.wires import Dialler, Net, Wire
 
 T = TypeVar("T")
 BASE = "http://broker.invalid/v1"
+MEMORY = "sqlite+aiosqlite:///:memory:"
 TRUTH_POLL = 20.0
+PASSWORD = "hush-hush-hush"
 MAX_AGE = timedelta(seconds=30)
 
 
@@ -52,10 +56,17 @@ class Trouble:
 class Disk(Database):
     """The real store inline, with a life that can end at each commit."""
 
-    def __init__(self, url: str, rng: Random, world: Troubled) -> None:
-        super().__init__(url, clock=loop.clock, inline=True, rng=Random(rng.getrandbits(64)))
+    def __init__(self, rng: Random, world: Troubled) -> None:
+        super().__init__(MEMORY, clock=loop.clock, inline=True, rng=Random(rng.getrandbits(64)))
         self._world = world
         self._life = world.life
+
+    async def _open_sqlite(self, stack: AsyncExitStack) -> None:
+        """On the one engine of the process, whose compiled statements serve all lives and schedules."""
+        self._readers = engine = shared_engine()
+        connection = engine.connect()
+        stack.callback(connection.close)
+        self._writer = InlineWriter(connection)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         await self._alive()
@@ -112,7 +123,6 @@ class Troubled:
 class Life:
     """The engine while it runs. `tokens` are the webhook's, by recorder."""
 
-    url: str
     net: Net
     rng: Random
     world: Troubled
@@ -128,7 +138,7 @@ class Life:
     running: asyncio.Task[None] = field(init=False)
 
     async def start(self) -> None:
-        self.database = Disk(self.url, self.rng, self.world)
+        self.database = Disk(self.rng, self.world)
         await self.database.open()
         self.dialler = Dialler(self.net)
         self.desk = Desk(
@@ -165,7 +175,7 @@ class Life:
         audit = AuditLog(self.database, row.id)
         self.audits.append(audit)
         return TradovateBroker(
-            TradovateSettings(BASE, Credentials("paper", "password"), budget_per_minute=self.budget),
+            TradovateSettings(BASE, Credentials("paper", PASSWORD), budget_per_minute=self.budget),
             audit,
             self.box,
             loop.clock,
@@ -183,27 +193,32 @@ class Life:
 
 
 @cache
+def shared_engine() -> Engine:
+    return engines.sqlite_writer(engines.parse(MEMORY))
+
+
+def driver() -> sqlite3.Connection:
+    """The one connection to the database in memory: what is read here between commits is durable."""
+    with shared_engine().connect() as connection:
+        found = connection.connection.driver_connection
+        assert isinstance(found, sqlite3.Connection)
+        return found
+
+
+@cache
 def empty_database() -> bytes:
     """The newest schema with one paper connection."""
-    engine = engines.sqlite_writer(engines.parse("sqlite+aiosqlite:///:memory:"))
-    with engine.begin() as connection:
+    with shared_engine().begin() as connection:
         migrate.create(connection)
         books.first_connection(connection, loop.BEGAN)
-    with engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        found: bytes = driver.serialize()
-    engine.dispose()
-    return found
+    return driver().serialize()
 
 
-def kept_database(name: str) -> tuple[str, sqlite3.Connection]:
-    """A database in memory that lives as long as the connection returned here, and its address."""
-    keeper = sqlite3.connect(f"file:{name}?mode=memory&cache=shared", uri=True, isolation_level=None)
-    template = sqlite3.connect(":memory:")
-    template.deserialize(empty_database())
-    template.backup(keeper)
-    template.close()
-    return f"sqlite+aiosqlite:///file:{name}?mode=memory&cache=shared&uri=true", keeper
+def new_database() -> sqlite3.Connection:
+    """An empty database in the place of the last schedule's."""
+    empty = empty_database()
+    driver().deserialize(empty)
+    return driver()
 
 
 Answer = tuple[int, bytes]
@@ -230,6 +245,3 @@ async def post(webhook: Webhook, token: str, body: bytes) -> Answer:
     }
     await webhook.take(token, scope, receive, send)
     return said[0]["status"], b"".join(message.get("body", b"") for message in said[1:])
-
-
-Point = Callable[[str], Awaitable[None]]

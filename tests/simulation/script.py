@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 
-from justtrades.positions.model import OnOpposite, OnSameSide, RecorderId, Stop, Target, TargetUpdate
+from justtrades.broker.simulator.faults import parse_fault
+from justtrades.positions.model import ContractName, OnOpposite, OnSameSide, RecorderId, Stop, Target, TargetUpdate
 from justtrades.positions.prices import Distance, Unit
 from justtrades.positions.recorder import QuantityFrom, Recorder, Route
 from tests.simulation import loop
@@ -40,12 +41,23 @@ class Kind:
 TRADING = (("alert", 9), ("close", 3), ("burst", 1), ("again", 1), ("nonsense", 1), ("price", 7))
 CRASHES = (("crash", 3), ("crash at a point", 5))
 STREAM = (("socket", 4),)
+REST = (("disk", 2), ("no", 3), ("limits", 1), ("slices", 1), ("person", 2), ("manners", 2))
+EVERYTHING = Weather(
+    not_sent=0.02, lost_request=0.03, lost_answer=0.04, server_error=0.02, slow=0.03, lag=3.0, partial=0.01,
+    frames_lost=0.03, frames_late=0.05, frames_doubled=0.05,
+)  # fmt: skip
 KINDS = (
     Kind("calm", acts=TRADING),
     Kind("answers", Weather(not_sent=0.05, lost_request=0.08, lost_answer=0.1, server_error=0.06), TRADING),
     Kind("stream", Weather(frames_lost=0.1, frames_late=0.15, frames_doubled=0.1), TRADING + STREAM),
     Kind("crashes", Weather(lost_answer=0.03), TRADING + CRASHES),
+    Kind("reads", Weather(slow=0.1, lag=8.0, partial=0.03, lost_answer=0.04), (*TRADING, ("manners", 2))),
+    Kind("disk", Weather(lost_answer=0.03), (*TRADING, ("disk", 4), ("crash at a point", 1))),
+    Kind("the broker says no", Weather(), (*TRADING, ("no", 6), ("limits", 2), ("slices", 2))),
+    Kind("people", Weather(lost_answer=0.04), (*TRADING, ("person", 6), ("crash", 1))),
+    Kind("everything", EVERYTHING, TRADING + CRASHES + STREAM + REST, contracts=2),
 )
+HANDS = Kind("hands", Weather(), (*TRADING, ("hand", 5)))
 
 
 # ── recorders ────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,7 +177,119 @@ async def _socket(world: World, rng: Random) -> None:
             world.exchange.sockets.shut_down(rng.choice(["Maintenance", "ConnectionQuotaReached"]))
 
 
+async def _person(world: World, rng: Random) -> None:
+    """Somebody presses a button."""
+    account, contract = world.account(1), ContractName(rng.choice(["MNQZ6", "MNQZ6", "MESZ6"]))
+    what = rng.choice(["close", "close", "flatten", "reconcile", "kill"])
+    world.trace.tell(f"* somebody: {what}")
+    match what:
+        case "close":
+            world.door(world.ask("close", account, contract, "somebody"))
+        case "flatten":
+            world.door(world.ask("flatten", rng.choice([None, account]), "somebody"))
+        case "reconcile":
+            world.door(world.ask("reconcile", None))
+        case _:
+            world.door(world.kill(on=world.facts.killed_at is None))
+
+
+async def _disk(world: World, rng: Random) -> None:
+    """The disk is full, or keeps what it says it did not keep, for a while."""
+    world.trouble = Trouble(full=rng.random() < 0.5, unsure=rng.choice([0.0, 0.3, 1.0]))
+    world.trace.tell(f"* {world.trouble}")
+    asyncio.get_running_loop().call_later(rng.uniform(0.5, 12), _disk_is_well, world)
+
+
+def _disk_is_well(world: World) -> None:
+    world.trouble = Trouble()
+    world.trace.tell("* the disk is well again")
+
+
+async def _no(world: World, rng: Random) -> None:
+    """The broker says no, or wait, to what comes next."""
+    orders = ["order/placeorder", "order/placeoco", "order/cancelorder", "order/modifyorder", "order/liquidateposition"]
+    fault = rng.choice(
+        [
+            "failure:InvalidPrice:no",
+            "failure:MaxPosLimitReached:no",
+            "failure:UnknownReason:Access is denied",
+            "failure:TooLate",
+            "failure:RiskCheckTimeout",
+            "late_reject:NotEnoughLiquidity:no",
+            "exchange_cancel",
+            "penalty:2",
+            "401",
+            "423",
+        ]
+    )
+    endpoint = rng.choice(orders)
+    body = {"fault": fault, "endpoint": endpoint, "nth": rng.randint(1, 2), "times": rng.randint(1, 2)}
+    world.trace.tell(f"* {endpoint} will be answered {fault}")
+    world.exchange.counter.faults.arm(parse_fault({**body, "when": "before"}))
+
+
+async def _limits(world: World, rng: Random) -> None:
+    """The broker's risk desk narrows or widens what the account may do."""
+    name, value = rng.choice(
+        [("liquidation_only", True), ("locked", True), ("max_position", 2), ("late_risk", True), ("max_order_qty", 1)]
+    )
+    world.trace.tell(f"* account limits: {name} {value}")
+    await world.exchange.limit(world.exchange.account_id(1), **{name: value})
+    asyncio.get_running_loop().call_later(rng.uniform(2, 20), world.net.spawn_later, world.lift_limits)
+
+
+async def _slices(world: World, rng: Random) -> None:
+    """Orders fill in parts, or only so many contracts at each price."""
+    venue = world.exchange.floor.venue
+    venue.terms = replace(venue.terms, lot=rng.choice([None, 1]), depth=rng.choice([None, None, 1]))
+    world.trace.tell(f"* fills of {venue.terms.lot}, {venue.terms.depth} at each price")
+
+
+async def _manners(world: World, rng: Random) -> None:
+    """How the broker tells its events from now on."""
+    floor, manners = world.exchange.floor, world.exchange.sockets.manners
+    floor.events_first = rng.random() < 0.5
+    manners.delay = rng.choice([0.0, 0.0, 0.5, 4.0])
+    manners.duplicate, manners.shuffle = rng.random() < 0.3, rng.random() < 0.5
+    world.trace.tell(f"* events first: {floor.events_first}, {manners}")
+
+
+async def _hand(world: World, rng: Random) -> None:
+    """The trader's own order, close or cancel on his own platform, or the broker's liquidation."""
+    account, name = world.exchange.account_id(1), "MNQZ6"
+    place = (account, world.exchange.contract(name).id)
+    net = world.exchange.net(account, name)
+    what = rng.choice(["order", "close", "close", "reduce", "cancel", "liquidate"])
+    world.facts.hands[place] = loop.clock()
+    match what:
+        case "cancel":
+            working = world.facts.working(place)
+            if working:
+                order_id = rng.choice(working)["id"]
+                world.trace.tell(f"* by hand: cancel {order_id}")
+                await world.exchange.cancel_by_hand(order_id)
+        case "liquidate" if net:
+            world.trace.tell("* the broker liquidates")
+            await world.exchange.liquidate(account, name)
+        case "close" | "reduce" if net:
+            quantity = abs(net) if what == "close" else 1
+            world.trace.tell(f"* by hand: {what} {quantity}")
+            await world.exchange.by_hand(account, name, "Sell" if net > 0 else "Buy", quantity)
+        case "order":
+            world.trace.tell("* by hand: an order of 1")
+            await world.exchange.by_hand(account, name, rng.choice(["Buy", "Sell"]), 1)
+        case _:
+            pass
+
+
 ACTS: dict[str, Act] = {
+    "person": _person,
+    "disk": _disk,
+    "no": _no,
+    "limits": _limits,
+    "slices": _slices,
+    "manners": _manners,
+    "hand": _hand,
     "alert": _alert,
     "close": _close,
     "burst": _burst,
@@ -205,6 +329,9 @@ def play(seed: int, kind: Kind | None = None) -> Played:
 async def _play(seed: int, kind: Kind) -> Played:
     world, rng = World(seed), Random(f"{seed} script")
     world.recorders |= recorders(world, rng, kind.contracts)
+    for recorder in world.recorders.values():
+        routed = (route.account_id.removeprefix("paper-") for route in recorder.routes)
+        world.facts.routes[recorder.id] = frozenset(int(account) for account in routed)
     try:
         await world.open()
         ticking = asyncio.create_task(_tick(world))
@@ -224,6 +351,7 @@ async def _acts(world: World, rng: Random, kind: Kind) -> None:
     names, weights = zip(*kind.acts, strict=True)
     await asyncio.sleep(rng.choice([0.0, 1.0, 2.0]))
     world.net.weather = replace(kind.weather)
+    world.watch.condition.calm = kind.name == "calm"
     for _ in range(rng.randint(6, 16)):
         await ACTS[rng.choices(names, weights)[0]](world, rng)
         await asyncio.sleep(rng.choice(PAUSES))
@@ -233,16 +361,26 @@ async def _acts(world: World, rng: Random, kind: Kind) -> None:
 
 async def _rest(world: World) -> None:
     world.net.weather, world.trouble, world.crash_in = Weather(), Trouble(), None
-    world.watch.condition.calm_since = loop.seconds()
+    world.exchange.calm()
+    await world.lift_limits()
+    if world.facts.killed_at is not None:
+        world.door(world.kill(on=False))
+    world.watch.condition.calm, world.watch.condition.calm_since = True, loop.seconds()
     world.trace.tell("* the faults stop")
     await asyncio.sleep(CALM)
-    if not world.facts.broken:
-        world.watch.at_rest()
+    if world.facts.broken:
+        return
+    world.watch.at_rest()
+    again = world.watch.again
+    again.remember()
+    world.exchange.tell_everything_again(Random(f"{world.seed} again"))
+    await asyncio.sleep(8)
+    again.compare()
 
 
 async def _tick(world: World) -> None:
     while True:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
         world.watch.ticked()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from justtrades.broker.simulator.tape import Event
 from tests.invariants.checker import Change, Checker, Condition, Written
 from tests.invariants.every import CHECKERS
+from tests.invariants.i09_again import Again
 from tests.simulation import loop
 
 if TYPE_CHECKING:
@@ -19,35 +20,47 @@ class Watch:
         self._world = world
         self.condition = Condition()
         self.checkers: list[Checker] = [make(world.facts, self.condition) for make in CHECKERS]
+        self._by_moment: dict[str, list[Checker]] = {}
+
+    @property
+    def again(self) -> Again:
+        return next(checker for checker in self.checkers if isinstance(checker, Again))
 
     def wrote(self, sent: Written) -> None:
-        self._all(lambda checker: checker.written(sent))
+        self._all("written", lambda checker: checker.written(sent))
 
     def over(self, sent: Written) -> None:
-        self._all(lambda checker: checker.over(sent))
+        self._all("over", lambda checker: checker.over(sent))
 
     def venue_changed(self, events: Sequence[Event]) -> None:
         changes = [Change(e.entity_type, e.event_type == "Created", e.entity) for e in events]
-        self._all(lambda checker: checker.changed(changes))
+        self._all("changed", lambda checker: checker.changed(changes))
 
     def committed(self) -> None:
-        self._all(lambda checker: checker.committed())
+        self._all("committed", lambda checker: checker.committed())
 
     def died(self) -> None:
-        self._all(lambda checker: checker.died())
+        self._all("died", lambda checker: checker.died())
 
     def ticked(self) -> None:
-        self._all(lambda checker: checker.ticked())
+        self._all("ticked", lambda checker: checker.ticked())
 
     def at_rest(self) -> None:
-        self._all(lambda checker: checker.at_rest())
+        self._all("at_rest", lambda checker: checker.at_rest())
 
-    def _all(self, tell: Callable[[Checker], None]) -> None:
+    def _all(self, moment: str, tell: Callable[[Checker], None]) -> None:
+        """Those who have something to do at this moment."""
         world, condition = self._world, self.condition
         condition.now = loop.seconds()
         condition.desk = world.engine.desk if world.engine is not None and world.alive else None
         before = len(world.facts.broken)
-        for checker in self.checkers:
+        for checker in self._concerned(moment):
             tell(checker)
         for broken in world.facts.broken[before:]:
             world.trace.tell(f"# {broken}")
+
+    def _concerned(self, moment: str) -> list[Checker]:
+        if moment not in self._by_moment:
+            nothing = getattr(Checker, moment)
+            self._by_moment[moment] = [c for c in self.checkers if getattr(type(c), moment) is not nothing]
+        return self._by_moment[moment]

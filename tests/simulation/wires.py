@@ -72,6 +72,10 @@ class Net:
             return self.rng.uniform(0.5, 6.0)
         return self.rng.uniform(0.005, 0.06)
 
+    def spawn_later(self, work: Callable[[], Any]) -> None:
+        """For a timer: the broker's work begins when it fires."""
+        self.spawn(work())
+
     def spawn(self, work: Any) -> asyncio.Task[Any]:
         """The broker's own work: it outlives the engine."""
         task = asyncio.get_running_loop().create_task(work)

@@ -21,7 +21,7 @@ from tests.invariants.checker import Written
 from tests.invariants.facts import Answered, Facts, Traded
 from tests.simulation import loop
 from tests.simulation.exchange import Exchange
-from tests.simulation.life import Life, Trouble, Troubled, kept_database, post
+from tests.simulation.life import PASSWORD, Life, Trouble, Troubled, new_database, post
 from tests.simulation.watch import Watch
 from tests.simulation.wires import Net
 
@@ -73,8 +73,8 @@ class World(Troubled):
         self._doors: set[asyncio.Task[None]] = set()
         self._born = asyncio.Event()
         self._restarting: asyncio.Task[None] | None = None
-        self._url, self._keeper = kept_database(f"simulation-{seed}")
-        self.facts = Facts(self.rows, loop.clock)
+        self._database = new_database()
+        self.facts = Facts(self.rows, loop.clock, budget=budget, secrets=(PASSWORD, "access-30"))
         self.exchange = Exchange(Random(f"{seed} sockets"), self._heard_venue)
         self.net = Net(self.exchange, Random(f"{seed} net"), self.trace.tell)
         self.net.wrote, self.net.over, self.net.at_point = self._wrote, self._over, self.at_point
@@ -92,7 +92,7 @@ class World(Troubled):
 
     async def begin(self) -> None:
         self.engine = Life(
-            self._url, self.net, Random(self._births.getrandbits(64)), self, self._box, self.recorders, self._news,
+            self.net, Random(self._births.getrandbits(64)), self, self._box, self.recorders, self._news,
             budget=self._budget,
         )  # fmt: skip
         await self.engine.start()
@@ -106,7 +106,6 @@ class World(Troubled):
         for task in tuple(self.net.server_tasks):
             task.cancel()
         self._note_rows()
-        self._keeper.close()
 
     def _die(self) -> None:
         self.life += 1
@@ -196,7 +195,7 @@ class World(Troubled):
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """What is durable."""
-        return self._keeper.execute(query, values).fetchall()
+        return self._database.execute(query, values).fetchall()
 
     def _note_rows(self) -> None:
         """The whole database is part of the trace."""
@@ -237,7 +236,8 @@ class World(Troubled):
             enters,
             told.get("status") == "duplicate",
         )
-        self.facts.answers.append(answer)
+        if signal_id is not None or not self.trouble.full:  # what a full disk refuses cannot be listed either
+            self.facts.answers.append(answer)
 
     async def ask(self, verb: str, *arguments: Any) -> None:
         """A person's act at the desk."""
@@ -255,6 +255,11 @@ class World(Troubled):
         if on:
             self.facts.killed_at = loop.clock()
         self.trace.tell(f"  * the kill switch is {'on' if on else 'off'}")
+
+    async def lift_limits(self) -> None:
+        for number in range(1, ACCOUNTS + 1):
+            free = {"liquidation_only": False, "locked": False, "max_position": None, "late_risk": False}
+            await self.exchange.limit(self.exchange.account_id(number), max_order_qty=None, **free)
 
     def account(self, number: int) -> AccountId:
         return AccountId(f"paper-{self.exchange.account_id(number)}")

@@ -1,0 +1,35 @@
+"""I11: an unknown outcome is never guessed: what a signal's outcome says of the broker is what the broker did."""
+
+from __future__ import annotations
+
+from tests.invariants.checker import Checker
+
+ROUTES = "select r.signal_id, r.account_id, r.contract, r.outcome from signal_routes r"
+ENTRIES = """select id, quantity from orders where purpose = 'entry' and signal_id = ? and account_id = ?
+             and contract = ?"""
+TOLD_LATE = "select 1 from signal_notes where signal_id = ? and text like '%after it counted as not placed%'"
+NOTHING = ("blocked", "rejected", "not_placed", "expired", "superseded", "killed", "no_action")
+
+
+class NeverGuessed(Checker):
+    id = "I11"
+
+    def at_rest(self) -> None:
+        broker_ids = {client_id: order_id for order_id, client_id in self.facts._clients.items()}
+        for signal_id, account_id, contract, outcome in self.facts.rows(ROUTES):
+            entries = self.facts.rows(ENTRIES, signal_id, account_id, contract)
+            done = sum(self._filled(broker_ids.get(client_id)) for client_id, _ in entries)
+            asked = sum(quantity for _, quantity in entries)
+            if outcome in NOTHING and done and not self._told_late(signal_id):
+                self.broken(f"signal {signal_id} at {account_id} ended {outcome} and its entry filled {done}")
+            if outcome == "filled" and entries and done < asked:
+                self.broken(f"signal {signal_id} at {account_id} ended filled with {done} of {asked}")
+
+    def _filled(self, order_id: int | None) -> int:
+        """Busted fills too: the outcome was true when it was told."""
+        if order_id is None:
+            return 0
+        return sum(f["qty"] for f in self.facts.docs["fill"].values() if f["orderId"] == order_id)
+
+    def _told_late(self, signal_id: str) -> bool:
+        return self.facts.one(TOLD_LATE, signal_id) is not None

@@ -1,0 +1,36 @@
+"""I21: foreign orders and positions are never traded against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from tests.invariants.checker import Checker, Written
+from tests.invariants.facts import Place
+from tests.invariants.i10_in_order import place_of
+
+KNOWN_AFTER = timedelta(seconds=60)
+"""A hand's act that the engine had time to hear of and to see in the broker's lists."""
+
+
+@dataclass
+class LeftAlone(Checker):
+    id = "I21"
+    touched: set[Place] = field(default_factory=set)
+
+    def written(self, sent: Written) -> None:
+        order_id = sent.body.get("orderId")
+        if order_id is not None and sent.mutates and int(order_id) in self.facts.docs["order"]:
+            if not self.facts.ours(int(order_id)):
+                self.broken(f"{sent.endpoint} of order {order_id}, which is not ours")
+        elif sent.endpoint == "order/liquidateposition":
+            self._liquidates(sent)
+
+    def _liquidates(self, sent: Written) -> None:
+        place = place_of(self, sent)
+        at = self.facts.hands.get(place) if place is not None else None
+        if place is None or at is None or self.facts.now() - at < KNOWN_AFTER:
+            return
+        foreign = self.facts.net(place) - self.facts.our_net(place)
+        if foreign * self.facts.our_net(place) > 0:
+            self.broken(f"{self.facts.shown(place)}: liquidated beside {foreign:+d} that is not ours")
