@@ -75,9 +75,10 @@ from justtrades.positions.model import (
 from justtrades.store import books, fees
 from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
+from justtrades.store.kept import was_kept
 from justtrades.store.lanes import known_ids
 from justtrades.store.prices import last_prices
-from justtrades.store.session import Database
+from justtrades.store.session import Database, NotDurable
 
 log = logging.getLogger(__name__)
 
@@ -335,9 +336,19 @@ class Desk:
         """Closes what is ours on one lane. Raises `NoSuchLane`."""
         executor = self._lane(account_id, contract)
         at, signal_id = self.clock(), SignalId(self.database.new_id())
-        await self.database.write(lambda c: books.keep_act(c, signal_id, account_id, contract, Verb.CLOSE, by, at))
-        executor.tell(SignalReceived(_act(signal_id, Verb.CLOSE, at)))
+        act = SignalReceived(_act(signal_id, Verb.CLOSE, at))
+        try:
+            await self.database.write(lambda c: books.keep_act(c, signal_id, account_id, contract, Verb.CLOSE, by, at))
+        except NotDurable:
+            self._spawn(self._close_if_kept(executor, act), f"close {signal_id}")
+            raise
+        executor.tell(act)
         return signal_id
+
+    async def _close_if_kept(self, executor: Executor, act: SignalReceived) -> None:
+        """Kept although the database said no: done now, not at some later start, when nobody expects it."""
+        if await was_kept(self.database, act.signal.id):
+            executor.tell(act)
 
     async def flatten(self, account_id: AccountId | None, by: str) -> tuple[SignalId, ...]:
         """Closes everything of ours on one account, or on all; entries that have not reached a lane yet stay out."""

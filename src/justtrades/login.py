@@ -39,6 +39,7 @@ from justtrades.broker.port import (
 from justtrades.executor import Seen
 from justtrades.positions.commands import Mutation, Urgency
 from justtrades.positions.model import BrokerAccountId, BrokerOrder, ClientOrderId, ConnectionId, ContractName, Fill
+from justtrades.store.session import NotDurable
 
 log = logging.getLogger(__name__)
 
@@ -126,9 +127,9 @@ class Login:
                 for name in self.listener.contracts_in_use(self):
                     await self._know(name)
                 await self.compare()
-            except BrokerError as error:
+            except (BrokerError, NotDurable) as error:
                 tries += 1
-                log.warning("connection %s could not be read: %s", self.connection_id, error)
+                log.warning("connection %s could not be read, or kept: %s", self.connection_id, error)
                 await asyncio.sleep(min(0.5 * 2.0 ** min(tries, 6), 20.0) * (0.5 + self.rng.random() / 2))
             else:
                 if losses == self._losses:

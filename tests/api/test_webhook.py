@@ -304,6 +304,24 @@ async def test_the_copy_sent_because_of_a_503_is_a_repeat_if_the_first_was_kept(
     assert (await world.alert(BUY)).json()["status"] == "duplicate"
 
 
+async def test_an_alert_kept_in_spite_of_its_503_is_dispatched_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = world.database.write
+
+    async def keeps_and_fails(work: Any) -> None:
+        await write(work)
+        raise NotDurable("not durable: the answer was lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.database, "write", keeps_and_fails)
+        assert (await world.alert(BUY)).status_code == 503
+    repeat = await world.alert(BUY)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert [arrival.signal_id for arrival in world.desk.arrivals] == [repeat.json()["signal_id"]]
+
+
 async def test_an_unexpected_error_is_a_503_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def breaks(_work: Any) -> None:
         raise KeyError("nobody thought of this")

@@ -279,6 +279,8 @@ class Disk(Database):
     """The real database; a test may take it away, or make it slow (seconds a commit)."""
 
     full = False
+    unsure = False
+    """Keeps every write and says that it did not."""
     slow = 0.0
     slow_reads = 0.0
     commits = 0
@@ -289,7 +291,10 @@ class Disk(Database):
         if self.full:
             raise NotDurable("not durable: the disk is full")
         self.commits += 1
-        return await super().write(work)
+        found = await super().write(work)
+        if self.unsure:
+            raise NotDurable("not durable: the answer of the commit was lost")
+        return found
 
     def post(
         self, work: Callable[[Connection], object], done: Callable[[Exception | None], None] | None = None

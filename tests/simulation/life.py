@@ -7,6 +7,7 @@ tasks are thrown away. What it had not committed is gone; the database and the b
 from __future__ import annotations
 
 import asyncio
+import base64
 import sqlite3
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -24,16 +25,16 @@ from justtrades.api.rates import Pace
 from justtrades.api.webhook import Webhook
 from justtrades.broker.port import Broker
 from justtrades.broker.tradovate import Credentials, TradovateBroker, TradovateSettings
-from justtrades.broker.tradovate.access import MemoryTokenBox
 from justtrades.desk import Desk
 from justtrades.positions.limits import Limits
 from justtrades.positions.recorder import Recorder
 from justtrades.store import books, codec, engines, migrate
 from justtrades.store.audit import AuditLog
 from justtrades.store.connections import ConnectionRow
-from justtrades.store.secrets import hashed
+from justtrades.store.secrets import Box, hashed
 from justtrades.store.session import Database, NotDurable
 from justtrades.store.writer import InlineWriter
+from justtrades.tokens import SealedTokens, house_of
 from tests.simulation import loop
 from tests.simulation.wires import Dialler, Net, Wire
 
@@ -42,6 +43,7 @@ BASE = "http://broker.invalid/v1"
 MEMORY = "sqlite+aiosqlite:///:memory:"
 TRUTH_POLL = 20.0
 PASSWORD = "hush-hush-hush"
+SEAL = base64.urlsafe_b64encode(bytes(32)).decode()
 MAX_AGE = timedelta(seconds=30)
 
 
@@ -126,7 +128,6 @@ class Life:
     net: Net
     rng: Random
     world: Troubled
-    box: MemoryTokenBox
     recorders: dict[str, Recorder]
     heard: Callable[..., None]
     budget: int = 60
@@ -177,7 +178,7 @@ class Life:
         return TradovateBroker(
             TradovateSettings(BASE, Credentials("paper", PASSWORD), budget_per_minute=self.budget),
             audit,
-            self.box,
+            SealedTokens(self.database, Box(SEAL), row.id, BASE, house_of(row.environment), row.updated_at),
             loop.clock,
             Random(self.rng.getrandbits(64)),
             transport=Wire(self.net),

@@ -382,6 +382,16 @@ async def _tick(world: World) -> None:
     while True:
         await asyncio.sleep(1)
         world.watch.ticked()
+        if (error := world.ended_by_itself()) is not None:
+            world.facts.breach("engine", f"ended by itself: {_told(error)}")
+            return
+
+
+def _told(error: BaseException) -> str:
+    """The first error inside a task group's."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__} {error}"
 
 
 def story(world: World, kind: Kind, most: int = 60) -> str:

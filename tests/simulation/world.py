@@ -14,7 +14,6 @@ from random import Random
 from typing import Any
 
 from justtrades.broker.simulator.tape import Event
-from justtrades.broker.tradovate.access import MemoryTokenBox
 from justtrades.positions.model import AccountId, Lane, News, Noted, SignalDone, TradeClosed
 from justtrades.positions.recorder import Recorder
 from tests.invariants.checker import Written
@@ -69,7 +68,6 @@ class World(Troubled):
         self._budget = budget
         self._chance = Random(f"{seed} chance")
         self._births = Random(f"{seed} births")
-        self._box = MemoryTokenBox()
         self._doors: set[asyncio.Task[None]] = set()
         self._born = asyncio.Event()
         self._restarting: asyncio.Task[None] | None = None
@@ -92,7 +90,7 @@ class World(Troubled):
 
     async def begin(self) -> None:
         self.engine = Life(
-            self.net, Random(self._births.getrandbits(64)), self, self._box, self.recorders, self._news,
+            self.net, Random(self._births.getrandbits(64)), self, self.recorders, self._news,
             budget=self._budget,
         )  # fmt: skip
         await self.engine.start()
@@ -142,6 +140,11 @@ class World(Troubled):
         self._die()
         self.watch.died()
         self._restarting = self.net.spawn(self._start_again())
+
+    def ended_by_itself(self) -> BaseException | None:
+        """The error that ended the engine, which nothing may."""
+        running = self.engine.running if self.engine is not None and self.alive else None
+        return running.exception() if running is not None and running.done() and not running.cancelled() else None
 
     async def _start_again(self) -> None:
         await self._bury()

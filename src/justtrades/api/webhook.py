@@ -15,7 +15,7 @@ import json
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -35,6 +35,7 @@ from justtrades.positions.model import SignalId
 from justtrades.positions.recorder import Reading
 from justtrades.settings import Network
 from justtrades.store import signals
+from justtrades.store.kept import was_kept
 from justtrades.store.session import Database, NotDurable
 from justtrades.store.signals import Accepted, NewSignal, Refusal
 
@@ -157,6 +158,7 @@ class Webhook:
         except NotDurable as error:
             log.error("an alert could not be kept: %s", error)
             self._doubt(new)
+            self._start(self._take_up_if_kept(new, arrived, reading))
             accepted = None
         finally:
             timer.cancel()
@@ -165,15 +167,27 @@ class Webhook:
                 await _tell(accepted, reply)
         finally:  # the answer goes first; a client that has gone takes nothing with it
             if accepted is not None and not accepted.duplicate and accepted.finished is None:
-                until = new.received_at + self.entry_max_age
-                self.desk.dispatch(Arrival(new.id, new.received_at, until, arrived.recorder, reading))
+                self._dispatch(new, arrived, reading)
+
+    def _dispatch(self, new: NewSignal, arrived: Arrived, reading: Reading) -> None:
+        until = new.received_at + self.entry_max_age
+        self.desk.dispatch(Arrival(new.id, new.received_at, until, arrived.recorder, reading))
+
+    async def _take_up_if_kept(self, new: NewSignal, arrived: Arrived, reading: Reading) -> None:
+        """Answered 503 and perhaps kept all the same: its repeat is then a duplicate, so nobody else would."""
+        if await was_kept(self.database, new.id):
+            log.warning("signal %s was answered 503 and is kept all the same: it is worked like any other", new.id)
+            self._dispatch(new, arrived, reading)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _give_up(self, new: NewSignal, reply: Reply) -> None:
         reply.late = True
         self._doubt(new)
-        task = asyncio.ensure_future(_tell(None, Reply(reply.send)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._start(_tell(None, Reply(reply.send)))
 
     def _doubt(self, new: NewSignal) -> None:
         self._unsure.setdefault((str(new.recorder_id), new.content_hash), new.received_at)
