@@ -17,6 +17,7 @@ from justtrades.broker.simulator import ledger as real
 from justtrades.broker.simulator.book import TERMINAL, Account, Book
 from justtrades.broker.simulator.calls import Call
 from justtrades.broker.simulator.counter import Counter
+from justtrades.broker.simulator.delivery import Manners
 from justtrades.broker.simulator.documents import Entity, day_number, dumps, loads
 from justtrades.broker.simulator.floor import FIRST_ACCOUNT, Floor, History
 from justtrades.broker.simulator.ledger import Entry, Ledger
@@ -25,7 +26,7 @@ from justtrades.broker.simulator.matching import MARKET
 from justtrades.broker.simulator.replies import Reply
 from justtrades.broker.simulator.rules import Leg, Refused, Ticket, Unknown
 from justtrades.broker.simulator.sessions import Session, Sessions
-from justtrades.broker.simulator.sockets import Manners, Sockets, Timing
+from justtrades.broker.simulator.sockets import Sockets, Timing
 from justtrades.broker.simulator.tape import Event
 from tests.simulation import loop
 
