@@ -19,7 +19,19 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from justtrades import __version__, cli
-from justtrades.api import acts, alerts, connections, contracts, docs, health, history, keys, notifications, recorders
+from justtrades.api import (
+    acts,
+    alerts,
+    connections,
+    contracts,
+    docs,
+    explain,
+    health,
+    history,
+    keys,
+    notifications,
+    recorders,
+)
 from justtrades.api.schemas import RecorderIn
 from justtrades.positions.model import Outcome
 from justtrades.positions.recorder import Reading
@@ -257,6 +269,7 @@ def test_every_route_named_exists() -> None:
     routers = (health.router, docs.router)
     api = (
         acts.router,
+        explain.router,
         connections.router,
         contracts.router,
         history.router,

@@ -35,7 +35,7 @@ from justtrades.broker.port import (
     Refused,
 )
 from justtrades.checks import AskPrice, Checks
-from justtrades.dispatch import JOBS_LIMIT, Arrival, Dispatch, HearPrice, LaneKey, durably
+from justtrades.dispatch import JOBS_LIMIT, Dispatch, HearPrice, LaneKey, durably
 from justtrades.executor import Executor, Switch
 from justtrades.lane_view import LaneView, view
 from justtrades.login import LaneReport, Link, Login, lane_in
@@ -72,6 +72,7 @@ from justtrades.positions.model import (
     SignalId,
     Verb,
 )
+from justtrades.rehearse import Arrival, Rehearsed
 from justtrades.store import books, fees
 from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
@@ -313,6 +314,10 @@ class Desk:
     def dispatch(self, arrival: Arrival) -> None:
         """Hands an accepted signal to its lanes, each account in order of acceptance. Never waits."""
         self._signals.arrived(arrival)
+
+    async def rehearsed(self, arrival: Arrival) -> tuple[Rehearsed, ...]:
+        """What each account would do with this signal now. Nothing is sent or kept."""
+        return await self._signals.rehearsed(arrival, self.limits)
 
     def _again(self, waiting: books.Waiting, taken: frozenset[tuple[AccountId, SignalId]]) -> None:
         """A signal accepted before the engine stopped: to its lanes, but for those that had `taken` it on."""

@@ -25,12 +25,12 @@ from justtrades.executor import Executor, Switch
 from justtrades.login import Link
 from justtrades.notices import Notify, kind_of, silent
 from justtrades.past import Past
-from justtrades.positions import contracts
-from justtrades.positions.choice import choose
 from justtrades.positions.contracts import RollRule
 from justtrades.positions.events import PictureTaken, SignalReceived
+from justtrades.positions.limits import Limits
 from justtrades.positions.model import (
     AccountId,
+    Check,
     ConnectionId,
     Contract,
     ContractName,
@@ -39,8 +39,8 @@ from justtrades.positions.model import (
     Signal,
     SignalId,
 )
-from justtrades.positions.recorder import Blocked, Reading, Recorder, Route, signal_for
-from justtrades.positions.rules import positions_say_no
+from justtrades.positions.recorder import Blocked, Route
+from justtrades.rehearse import Arrival, Books, Bound, Ended, Rehearsed, contract_name, judge, rehearsed
 from justtrades.store import books
 from justtrades.store.accounts import AccountRow
 from justtrades.store.session import Database, NotDurable
@@ -54,17 +54,6 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 
 LaneKey = tuple[AccountId, ContractName]
 HearPrice = Callable[[ContractName, Decimal], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An accepted signal on its way to the lanes."""
-
-    signal_id: SignalId
-    received_at: datetime
-    expires_at: datetime
-    recorder: Recorder
-    reading: Reading
 
 
 @dataclass(slots=True)
@@ -108,6 +97,26 @@ class Dispatch:
         if kind is not None:
             self.notify(kind, f"signal {outcome.value}", f"{reason} (account {account_id}, signal {signal_id})")
 
+    async def rehearsed(self, arrival: Arrival, limits: Limits) -> tuple[Rehearsed, ...]:
+        """What each account would do with this signal; nothing is sent."""
+        checks = {r.account_id: await self._checks(arrival, r) for r in arrival.recorder.routes if r.enabled}
+        lanes = tuple(executor.lane for executor in self.lanes.values())
+        books_now = Books(self.accounts, lanes, self.switch.on, limits, self.rolls, checks)
+        return rehearsed(books_now, arrival, self.clock())
+
+    async def _checks(self, arrival: Arrival, route: Route) -> tuple[Check, ...]:
+        """What would be checked; nothing where the broker cannot be asked, which trading would wait for."""
+        account, judged = self.accounts.get(route.account_id), self._judge(arrival, route)
+        if account is None or isinstance(judged, Ended):
+            return ()
+        at_hand = self.checks.at_hand(account.connection_id, judged.contract, arrival.reading)
+        if at_hand is not None:
+            return at_hand
+        try:
+            return await self.checks.asked(account.connection_id, judged.contract, arrival.reading, None)
+        except BrokerError:
+            return ()
+
     # ── to the lane ──
 
     def _dispatch_to(self, arrival: Arrival, route: Route) -> None:
@@ -134,48 +143,29 @@ class Dispatch:
 
     def _deliver(self, arrival: Arrival, route: Route) -> bool:
         """True when the signal has reached its lane or its end; False when something must be asked first."""
+        judged = self._judge(arrival, route)
+        if isinstance(judged, Ended):
+            self.end_route(arrival.signal_id, route.account_id, judged.outcome, judged.reason)
+            return True
+        executor = self.lanes.get((route.account_id, judged.contract))
         account = self.accounts.get(route.account_id)
-        signal = self._signal(arrival, route, account)
-        if not isinstance(signal, Signal):
-            self.end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, signal.reason)
-            return True
-        name = self._contract_name(arrival, route.account_id)
-        if isinstance(name, Blocked):
-            self.end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, name.reason)
-            return True
-        if (full := self._positions_say_no(arrival, route.account_id, name)) is not None:
-            self.end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, full)
-            return True
-        executor = self.lanes.get((route.account_id, name))
-        if executor is None and not signal.verb.enters:
-            self.end_route(arrival.signal_id, route.account_id, Outcome.NO_ACTION, "flat: nothing was ever traded here")
-            return True
         if account is None or executor is None or self._hears_prices(account, arrival):
             return False
-        checks = self.checks.at_hand(account.connection_id, name, arrival.reading)
+        checks = self.checks.at_hand(account.connection_id, judged.contract, arrival.reading)
         if checks is None:
             return False
-        self._tell_signal(executor, replace(signal, checks=checks))
+        self._tell_signal(executor, replace(judged.signal, checks=checks))
         return True
 
-    def _positions_say_no(self, arrival: Arrival, account_id: AccountId, name: ContractName) -> str | None:
-        most = arrival.reading.max_positions
-        if most is None or not arrival.reading.verb.enters:
-            return None
-        return positions_say_no((e.lane for (a, _), e in self.lanes.items() if a == account_id), name, most)
+    def _judge(self, arrival: Arrival, route: Route) -> Bound | Ended:
+        lanes = self._lanes_of(route.account_id)
+        return judge(arrival, route, self.accounts.get(route.account_id), lanes, self.clock(), self.rolls)
+
+    def _lanes_of(self, account_id: AccountId) -> list[Lane]:
+        return [executor.lane for (account, _), executor in self.lanes.items() if account == account_id]
 
     def _hears_prices(self, account: AccountRow, arrival: Arrival) -> bool:
         return arrival.reading.price is not None and account.connection_id in self.price_seen
-
-    def _signal(self, arrival: Arrival, route: Route, account: AccountRow | None) -> Signal | Blocked:
-        if account is None:
-            return Blocked("the account of this route does not exist")
-        if arrival.reading.verb.enters and not account.active:
-            return Blocked(account.why or "the account cannot trade")
-        if arrival.reading.verb.enters and account.halted:
-            return Blocked(account.halt_reason or "the account is halted until a person resumes it")
-        received, expires = arrival.received_at, arrival.expires_at
-        return signal_for(arrival.recorder, route, arrival.reading, arrival.signal_id, received, expires)
 
     def _tell_signal(self, executor: Executor, signal: Signal) -> None:
         account_id = executor.lane.account_id
@@ -192,9 +182,7 @@ class Dispatch:
     # ── which contract ──
 
     def _contract_name(self, arrival: Arrival, account_id: AccountId) -> ContractName | Blocked:
-        busy = (executor.lane for (account, _), executor in self.lanes.items() if account == account_id)
-        text = arrival.recorder.symbol or arrival.reading.ticker
-        return choose(text, contracts.trade_date(self.clock()), busy, arrival.recorder.id, self.rolls)
+        return contract_name(arrival, self._lanes_of(account_id), self.clock(), self.rolls)
 
     async def _prepare_lane(self, arrival: Arrival, route: Route) -> None:
         """Asks what must be known first (the contract at the broker), until the signal is too old."""
@@ -217,11 +205,10 @@ class Dispatch:
             await asyncio.sleep(min(0.2 * 2.0 ** min(tries, 5), 5.0) * (0.5 + self.rng.random() / 2))
 
     async def _ask_and_deliver(self, arrival: Arrival, route: Route) -> bool:
-        account = self.accounts.get(route.account_id)
-        signal = self._signal(arrival, route, account)
-        name = self._contract_name(arrival, route.account_id)
-        if account is None or isinstance(signal, Blocked) or isinstance(name, Blocked):
+        account, judged = self.accounts.get(route.account_id), self._judge(arrival, route)
+        if account is None or isinstance(judged, Ended):
             return self._deliver(arrival, route)
+        signal, name = judged.signal, judged.contract
         executor = self.lanes.get((route.account_id, name))
         record = await self.link(account.connection_id).contract(name) if executor is None else None
         signal = replace(signal, checks=await self.checks.asked(account.connection_id, name, arrival.reading, record))

@@ -20,6 +20,7 @@ from justtrades.broker.port import Account, Budget, ConnectionState, Health, Ref
 from justtrades.desk import Arrival, KillState, NoSuchLane
 from justtrades.lane_view import ExitView
 from justtrades.lane_view import LaneView as DeskLane
+from justtrades.positions.limits import Limits
 from justtrades.positions.model import (
     AccountId,
     BrokerAccountId,
@@ -30,6 +31,7 @@ from justtrades.positions.model import (
     SignalId,
 )
 from justtrades.positions.recorder import Recorder, Route
+from justtrades.rehearse import Books, Rehearsed, rehearsed
 from justtrades.settings import Settings
 from justtrades.store import accounts, books, migrate, recorders
 from justtrades.store.secrets import Box, hashed, new_key
@@ -42,6 +44,8 @@ START = datetime(2026, 9, 1, 14, 30, tzinfo=UTC)
 PAPER = ConnectionId("paper")
 ACCOUNT = AccountId("paper-1001")
 CONTRACT = ContractName("MNQU6")
+
+ROW = accounts.AccountRow(ACCOUNT, PAPER, BrokerAccountId("1001"), "DEMO1001", True, None, False, None)
 
 
 @dataclass
@@ -68,10 +72,14 @@ class FakeDesk:
     refusal: Refused | None = None
     state: KillState = field(default_factory=lambda: KillState(False, "", None))
     changes: int = 0
+    books: Books = field(default_factory=lambda: Books({ACCOUNT: ROW}, (), False, Limits()))
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def dispatch(self, arrival: Arrival) -> None:
         self.arrivals.append(arrival)
+
+    async def rehearsed(self, arrival: Arrival) -> tuple[Rehearsed, ...]:
+        return rehearsed(self.books, arrival, arrival.received_at)
 
     async def close(self, account_id: AccountId, contract: ContractName, by: str) -> SignalId:
         self._find(account_id, contract)

@@ -435,10 +435,12 @@ class World:
 
     # ── asking for trades ──
 
-    async def accept(self, verb: Verb, rules: Recorder | None = None, *, price: str | None = None) -> Arrival:
-        """An alert made durable and not dispatched: the engine may die at this point."""
+    async def accept(
+        self, verb: Verb, rules: Recorder | None = None, *, price: str | None = None, **said: Any
+    ) -> Arrival:
+        """An alert made durable and not dispatched: the engine may die at this point. `said`: more of its reading."""
         rules, at = rules or recorder(), self.clock()
-        reading = Reading("test", verb, price=None if price is None else Decimal(price))
+        reading = Reading("test", verb, price=None if price is None else Decimal(price), **said)
         new = signals.NewSignal(
             SignalId(self.database.new_id()),
             at,

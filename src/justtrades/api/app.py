@@ -14,7 +14,19 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from justtrades.api import acts, connections, contracts, docs, health, history, keys, notifications, problems, recorders
+from justtrades.api import (
+    acts,
+    connections,
+    contracts,
+    docs,
+    explain,
+    health,
+    history,
+    keys,
+    notifications,
+    problems,
+    recorders,
+)
 from justtrades.api.audited import AuditedRoute
 from justtrades.api.keyring import Keyring
 from justtrades.api.known import Tokens
@@ -68,7 +80,7 @@ def create_app(parts: Parts) -> FastAPI:
 
 def _api() -> APIRouter:
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(admin)], route_class=AuditedRoute)
-    for module in (connections, recorders, history, acts, keys, contracts, notifications):
+    for module in (connections, recorders, history, explain, acts, keys, contracts, notifications):
         api.include_router(module.router)
     return api
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from justtrades.api import alerts
 from justtrades.api.alerts import Alert, AlertError, Heartbeat, NotAnOrder, Unreadable
 from justtrades.api.known import Known
+from justtrades.api.lateness import lateness, repeat
 from justtrades.api.rates import Bucket
 from justtrades.api.redaction import redacted
 from justtrades.positions.model import Outcome, SignalId
@@ -90,7 +91,10 @@ def new_signal(
         reading_json=reading_text(reading),
         recorder_json=arrived.known.rules_json,
         routes=_routes(recorder, reading, arrived.at),
-        notes=(*reading.notes, *reading.warnings, *_about_symbol(recorder, reading, arrived.at)),
+        notes=(
+            *(rule.text for rule in (repeat(reading, duplicate_seconds), lateness(recorder, reading, arrived.at))),
+            *(*reading.notes, *reading.warnings, *about_symbol(recorder, reading, arrived.at)),
+        ),
     )
 
 
@@ -126,16 +130,11 @@ def _routes(recorder: Recorder, reading: Reading, at: datetime) -> tuple[NewRout
 def _over_at_once(recorder: Recorder, reading: Reading, at: datetime) -> tuple[Outcome | None, str | None]:
     if recorder.mode is Mode.SHADOW:
         return Outcome.NO_ACTION, "shadow mode: recorded, not traded"
-    limits = [one for one in (recorder.max_alert_age_seconds, reading.max_age_seconds) if one is not None]
-    limit = min(limits, default=None)
-    if limit is None or reading.alert_time is None or not reading.verb.enters:
-        return None, None
-    if at - reading.alert_time <= timedelta(seconds=limit):
-        return None, None
-    return Outcome.BLOCKED, f"the alert's own time is more than {limit} s ago"
+    late = lateness(recorder, reading, at)
+    return (None, None) if late.passed else (Outcome.BLOCKED, late.detail)
 
 
-def _about_symbol(recorder: Recorder, reading: Reading, at: datetime) -> tuple[str, ...]:
+def about_symbol(recorder: Recorder, reading: Reading, at: datetime) -> tuple[str, ...]:
     """A recorder with a symbol of its own trades that, whatever the alert says; a difference is worth a note."""
     if recorder.symbol is None or reading.ticker is None or recorder.symbol == reading.ticker:
         return ()

@@ -17,6 +17,7 @@ from justtrades.courier import ChildCourier, Courier
 from justtrades.desk import Arrival
 from justtrades.notices import Notices, Silent
 from justtrades.positions.model import AccountId, ConnectionId, ContractName, RecorderId, SignalId
+from justtrades.rehearse import Rehearsed
 from justtrades.settings import Settings
 from justtrades.store.secrets import Box
 from justtrades.store.session import Database
@@ -86,6 +87,9 @@ class Desk(Protocol):
 
     def dispatch(self, arrival: Arrival) -> None:
         """A hint that a durable signal waits in the database; never waits."""
+
+    async def rehearsed(self, arrival: Arrival) -> Sequence[Rehearsed]:
+        """What each account would do with a signal now; nothing is sent or kept."""
 
     async def close(self, account_id: AccountId, contract: ContractName, by: str) -> SignalId: ...
     async def flatten(self, account_id: AccountId | None, by: str) -> tuple[SignalId, ...]: ...

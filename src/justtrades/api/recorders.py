@@ -87,7 +87,7 @@ async def edit_recorder(request: Request, parts: PartsOf, recorder_id: IdOrName,
     changes, at = body.model_dump(exclude_unset=True), parts.clock()
 
     def work(connection: Connection) -> RecorderId:
-        row = _find(connection, parts, recorder_id)
+        row = find(connection, parts, recorder_id)
         edited = _recorder(parts, row.recorder.id, _merged(row.recorder, changes))
         _check_accounts(connection, edited)
         recorders.edit(connection, parts.box, edited, at)
@@ -199,10 +199,10 @@ def _shown(request: Request, row: RecorderRow) -> RecorderOut:
 
 
 async def _get(parts: Parts, id_or_name: str) -> RecorderRow:
-    return await parts.database.read(lambda c: _find(c, parts, id_or_name))
+    return await parts.database.read(lambda c: find(c, parts, id_or_name))
 
 
-def _find(connection: Connection, parts: Parts, id_or_name: str) -> RecorderRow:
+def find(connection: Connection, parts: Parts, id_or_name: str) -> RecorderRow:
     """An id is never another's name: ids are tried first."""
     row = recorders.get(connection, parts.box, RecorderId(id_or_name))
     if row is not None:

@@ -56,6 +56,8 @@ RULES: Final = {
     ("GET", "/orders"): Scope.READ,
     ("GET", "/fills"): Scope.READ,
     ("GET", "/audit"): Scope.READ,
+    # what would be
+    ("POST", "/explain"): Scope.READ,
     # acts of a person
     ("POST", "/positions/close"): Scope.TRADE,
     ("POST", "/flatten"): Scope.TRADE,

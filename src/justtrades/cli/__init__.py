@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from justtrades import __version__, settings
-from justtrades.cli import acting, connections, contracts, database, keys, notify, paper, reading, recorders
+from justtrades.cli import acting, connections, contracts, database, explaining, keys, notify, paper, reading, recorders
 from justtrades.cli.errors import Failed, Misused
 
 __all__ = ["app", "run"]
@@ -66,6 +66,7 @@ def demo(
 for _command in (
     *(reading.signals, reading.positions, reading.trades, reading.orders, reading.audit),
     contracts.contracts,
+    explaining.explain,
     *(acting.close, acting.flatten, acting.resume, acting.reconcile),
     *(paper.paper, paper.rehearse),
 ):

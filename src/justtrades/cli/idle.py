@@ -9,6 +9,7 @@ from justtrades.api.parts import LaneView
 from justtrades.broker.port import Health
 from justtrades.cli.errors import Failed
 from justtrades.positions.model import ConnectionId
+from justtrades.rehearse import Arrival, Books, Rehearsed, rehearsed
 from justtrades.store.switches import Kill
 
 
@@ -17,6 +18,11 @@ class IdleDesk:
     """What is stored of the kill switch; every act ends with `Failed`."""
 
     kill_stored: Kill
+    books: Books
+
+    async def rehearsed(self, arrival: Arrival) -> tuple[Rehearsed, ...]:
+        """On what was known when the engine stopped."""
+        return rehearsed(self.books, arrival, arrival.received_at)
 
     def kill_state(self) -> Kill:
         return self.kill_stored

@@ -10,13 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from justtrades.cli.errors import Failed
 from justtrades.settings import Settings, key_file
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from justtrades.rehearse import Books
 
 Query = Mapping[str, str | int | None]
 
@@ -42,6 +48,14 @@ class Reach:
             answer = self._call("GET", path, params=wanted)
         except httpx.ConnectError:
             answer = asyncio.run(_from_database(self.settings, path, wanted))
+        return _content(answer)
+
+    def ask(self, path: str, body: Any) -> Any:
+        """What the API answers to a question that is a POST but changes nothing. Raises `Failed`."""
+        try:
+            answer = self._call("POST", path, json=body)
+        except httpx.ConnectError:
+            answer = asyncio.run(_from_database(self.settings, path, {}, body))
         return _content(answer)
 
     def act(self, method: str, path: str, body: Any = None) -> Any:
@@ -99,19 +113,19 @@ def _reason(answer: httpx.Response) -> str:
 # ── without an engine ────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _from_database(settings: Settings, path: str, query: Query) -> httpx.Response:
+async def _from_database(settings: Settings, path: str, query: Query, body: Any = None) -> httpx.Response:
     from sqlalchemy.exc import SQLAlchemyError
 
     from justtrades.store.engines import NotTrustworthy
 
     _require_file(settings)
     try:
-        return await _over_database(settings, path, query)
+        return await _over_database(settings, path, query, body)
     except (SQLAlchemyError, NotTrustworthy, OSError) as error:
         raise Failed(f"the database cannot be read ({type(error).__name__}): try `justtrades db check`") from None
 
 
-async def _over_database(settings: Settings, path: str, query: Query) -> httpx.Response:
+async def _over_database(settings: Settings, path: str, query: Query, body: Any) -> httpx.Response:
     from justtrades import __version__
     from justtrades.api.app import create_app
     from justtrades.api.parts import Parts
@@ -124,14 +138,28 @@ async def _over_database(settings: Settings, path: str, query: Query) -> httpx.R
     database = Database(settings.database_url, clock=_now)
     await database.open()
     try:
-        desk = IdleDesk(await database.read(switches.get_kill))
+        desk = IdleDesk(await database.read(switches.get_kill), await database.read(partial(_books, settings)))
         hashes = frozenset({hashed(key)})
         parts = Parts(settings, database, desk, Box(_secret(settings)), _now, __version__, admin_hashes=hashes)
         transport = httpx.ASGITransport(create_app(parts))
         async with httpx.AsyncClient(transport=transport, base_url="http://database") as http:
-            return await http.get(f"/api/v1{path}", params=dict(query), headers={"Authorization": f"Bearer {key}"})
+            method = "GET" if body is None else "POST"
+            headers = {"Authorization": f"Bearer {key}"}
+            return await http.request(method, f"/api/v1{path}", params=dict(query), json=body, headers=headers)
     finally:
         await database.close()
+
+
+def _books(settings: Settings, connection: Connection) -> Books:
+    """Accounts and lanes as they were last saved."""
+    from justtrades.positions.limits import Limits
+    from justtrades.positions.rolls import parse_rolls
+    from justtrades.rehearse import Books
+    from justtrades.store import books
+
+    state, limits = books.load(connection), Limits(settle=timedelta(seconds=settings.settle_seconds))
+    accounts = {row.id: row for row in state.accounts}
+    return Books(accounts, tuple(state.lanes), state.kill.on, limits, parse_rolls(settings.roll_days))
 
 
 def _require_file(settings: Settings) -> None:

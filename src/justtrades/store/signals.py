@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, literal_column, select
+from sqlalchemy import Connection, bindparam, func, literal_column, select
 
 from justtrades.positions.model import AccountId, Outcome, RecorderId, SignalId
 from justtrades.store import outcomes
 from justtrades.store.dialects import insert_or_ignore
 from justtrades.store.ids import floor
 from justtrades.store.outcomes import Finished, begin_route, finish_route, finish_signal, note
-from justtrades.store.tables import REFUSED, UNFINISHED, signal_routes, signals
+from justtrades.store.tables import REFUSED, UNFINISHED, signal_notes, signal_routes, signals
 
 __all__ = [
     "Accepted",
@@ -40,6 +40,8 @@ __all__ = [
 ]
 
 REFUSED_KEPT: Final = 1_000
+REPEATED: Final = "rule repeat: said no to the same alert, which came again (it trades nothing)"
+REPEATS_TOLD: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,9 @@ _refused_of: Final = (
 _forget_refused: Final = signals.delete().where(
     (_S.recorder_id == bindparam("recorder")) & literal_column(REFUSED) & (_S.id <= bindparam("oldest"))
 )
+_repeats: Final = select(func.count()).where(
+    (signal_notes.c.signal_id == bindparam("signal")) & (signal_notes.c.text == bindparam("text"))
+)
 _unfinished: Final = select(signals).where(literal_column(UNFINISHED)).order_by(_S.id)
 _open_routes: Final = (
     select(signal_routes)
@@ -172,12 +177,20 @@ def accept(connection: Connection, new: NewSignal) -> Accepted:
     if new.recorder_id is not None and new.repeat_key is None and new.duplicate_seconds > 0:
         earlier = _same_bytes_just_now(connection, new)
         if earlier is not None:
-            return Accepted(earlier, duplicate=True)
+            return _repeated(connection, earlier, new.received_at)
     key = _repeat_key(new)
     if not connection.execute(_add_signal.on(connection), _signal_row(new, key)).rowcount:
         first = connection.execute(_first, {"recorder": new.recorder_id, "key": key}).scalar_one()
-        return Accepted(SignalId(first), duplicate=True)
+        return _repeated(connection, SignalId(first), new.received_at)
     return Accepted(new.id, duplicate=False, finished=_add_rest(connection, new))
+
+
+def _repeated(connection: Connection, first: SignalId, at: datetime) -> Accepted:
+    """The receipt of the first tells of its repeats, of the first few of them."""
+    told = connection.execute(_repeats, {"signal": first, "text": REPEATED}).scalar_one()
+    if told < REPEATS_TOLD:
+        note(connection, first, "", "", at, [REPEATED])
+    return Accepted(first, duplicate=True)
 
 
 def refuse(connection: Connection, refusal: Refusal, keep: int = REFUSED_KEPT) -> None:
