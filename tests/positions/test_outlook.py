@@ -68,6 +68,12 @@ def test_near_a_roll_both_candidates_of_the_chart_are_named(day: str, expected: 
     assert names("NQ", day) == expected
 
 
+@pytest.mark.parametrize(("day", "likeliest", "ours"), [("2022-07-27", "GCQ2", "GCZ2"), ("2022-07-28", "GCZ2", "GCZ2")])
+def test_gold_switches_on_the_chart_where_tradingviews_own_example_says(day: str, likeliest: str, ours: str) -> None:
+    seen = outlook(ROOTS["GC"], date.fromisoformat(day))
+    assert (seen.tradingview[0].tradovate, seen.contract.tradovate) == (likeliest, ours)
+
+
 def test_the_chart_does_not_follow_an_operators_own_roll() -> None:
     seen = outlook(ROOTS["ES"], date(2026, 12, 14), parse_rolls("ES=2"))
     assert (seen.contract.tradovate, seen.tradingview[0].tradovate) == ("ESZ6", "ESH7")

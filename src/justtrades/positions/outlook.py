@@ -1,8 +1,9 @@
 """What a root's continuous symbol means today, when that changes, and what a TradingView chart most likely shows.
 
-Our own answer is the calendar's (`contracts`). TradingView's `1!` follows volume, which moves around the usual
-roll day of the product and not exactly on it (protocol.md section 7): within a few days of it both contracts
-are named.
+Our own answer is the calendar's (`contracts`). TradingView leaves a contract a fixed number of business days
+before it ends, a number of its own for each symbol, taken from when the volume moves on average (its help page on
+switching dates of continuous futures). Those numbers are not published but for the example of gold. So the usual
+roll day of the product stands for them, and within a few days of it both contracts are named.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from justtrades.positions.contracts import Dated, RollRule, Root, expiry, first_
 from justtrades.positions.rolls import NO_ROLLS
 
 NEAR: Final = timedelta(days=7)
+_GOLD: Final = RollRule(1, months="GJMQZ")
+_CHARTS: Final[Mapping[str, RollRule]] = {"GC": _GOLD, "MGC": _GOLD}
+"""The help page's example: `GC1!` went from GCQ2022 to GCZ2022 on 28 July 2022, the day before its first notice."""
 UNSURE: Final = 3
 """Business days before and after a usual roll day on which TradingView's contract is not certain."""
 
@@ -55,13 +59,13 @@ def outlook(root: Root, today: date, rolls: Mapping[str, RollRule] = NO_ROLLS) -
 
 def charted(root: Root, today: date) -> tuple[Dated, ...]:
     """What TradingView's `1!` most likely shows: by the usual roll day, whatever the operator's own rule."""
-    likeliest, following = front(root, today), front(root, today, nth=2)
-    if business_days_before(_rolls(likeliest), UNSURE) <= today:
-        return likeliest, following
-    before = front(root, today - NEAR)
-    left_lately = before != likeliest and business_days_before(today, UNSURE) <= _rolls(before)
+    rule = _CHARTS.get(root.symbol, root.roll)
+    likeliest, before = front(root, today, rule), front(root, today - NEAR, rule)
+    if business_days_before(_rolls(likeliest, rule), UNSURE) <= today:
+        return likeliest, front(root, today, rule, nth=2)
+    left_lately = before != likeliest and business_days_before(today, UNSURE) <= _rolls(before, rule)
     return (likeliest, before) if left_lately else (likeliest,)
 
 
-def _rolls(contract: Dated) -> date:
-    return roll_date(contract.root, contract.month, contract.year)
+def _rolls(contract: Dated, rule: RollRule) -> date:
+    return roll_date(contract.root, contract.month, contract.year, rule)
