@@ -119,6 +119,16 @@ def _stands(lane: Lane, leg: Leg, purpose: Purpose, price: Decimal) -> bool:
     return len(live) == 1 and live[0].status.at_broker and _fits(lane, live[0], leg, price)
 
 
+def resting_for_all(lane: Lane) -> bool:
+    """Each leg wanted has its exits at the broker, though perhaps for fewer contracts or at an older price."""
+    return all(
+        any(order.status.at_broker and order.cancel_asked < 1 for order in _resting(lane, leg.index, purpose))
+        for leg in wanted(lane)
+        for purpose, price in _prices(leg)
+        if price is not None
+    )
+
+
 def _fits(lane: Lane, order: Order, leg: Leg, price: Decimal) -> bool:
     return order.price == price and order.quantity - book.filled(lane, order) == leg.quantity
 

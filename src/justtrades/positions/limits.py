@@ -16,6 +16,8 @@ class Limits:
     clean_negatives: int = 3
     partial_grace: timedelta = timedelta(seconds=1)
     """How long a partly filled entry may go on filling before what is held gets its target."""
+    storm: timedelta = timedelta(seconds=2)
+    """How long adds that wait may go before the exits of what is held follow them."""
     sibling_grace: timedelta = timedelta(seconds=1)
     """How long the broker has to cancel an OCO sibling by itself."""
     missing_after: timedelta = timedelta(seconds=2)
