@@ -57,6 +57,8 @@ class Condition:
     calm_since: float = 0.0
     now: float = 0.0
     calm: bool = True
+    always_calm: bool = False
+    """No fault was ever meant: what was asked for must be done."""
     hands: bool = False
 
     def calm_for(self, seconds: float) -> bool:

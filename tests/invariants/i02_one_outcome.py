@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tests.invariants.checker import Checker
 
 ENDED = "select id, outcome from signals where outcome is not null"
+FAILED = ("expired", "not_placed", "rejected", "needs_attention")
 
 
 @dataclass
@@ -27,6 +28,8 @@ class OneOutcome(Checker):
         for signal_id, verb, status, outcome, reason in self.facts.rows(query):
             if status != "done" or outcome is None or not reason:
                 self.broken(f"signal {signal_id} ({verb}) is {status}, outcome {outcome}, reason {reason!r}")
+            elif self.condition.always_calm and outcome in FAILED:
+                self.broken(f"signal {signal_id} ({verb}) ended {outcome} on a calm day: {reason}")
         query = "select signal_id, account_id, status from signal_routes where outcome is null"
         for signal_id, account_id, status in self.facts.rows(query):
             self.broken(f"signal {signal_id} at {account_id} is still {status}")

@@ -11,7 +11,9 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from random import Random
+from typing import Any
 
 from justtrades.broker.simulator.faults import parse_fault
 from justtrades.positions.model import ContractName, OnOpposite, OnSameSide, RecorderId, Stop, Target, TargetUpdate
@@ -36,6 +38,8 @@ class Kind:
     weather: Weather = field(default_factory=Weather)
     acts: tuple[tuple[str, int], ...] = ()
     contracts: int = 1
+    budgets: tuple[int, ...] = (60, 300)
+    """Requests a minute, one of which a schedule has."""
 
 
 TRADING = (("alert", 9), ("close", 3), ("burst", 1), ("again", 1), ("nonsense", 1), ("price", 7))
@@ -47,7 +51,7 @@ EVERYTHING = Weather(
     frames_lost=0.03, frames_late=0.05, frames_doubled=0.05,
 )  # fmt: skip
 KINDS = (
-    Kind("calm", acts=TRADING),
+    Kind("calm", acts=TRADING, budgets=(300,)),
     Kind("answers", Weather(not_sent=0.05, lost_request=0.08, lost_answer=0.1, server_error=0.06), TRADING),
     Kind("stream", Weather(frames_lost=0.1, frames_late=0.15, frames_doubled=0.1), TRADING + STREAM),
     Kind("crashes", Weather(lost_answer=0.03), TRADING + CRASHES),
@@ -250,7 +254,8 @@ async def _manners(world: World, rng: Random) -> None:
     floor, manners = world.exchange.floor, world.exchange.sockets.manners
     floor.events_first = rng.random() < 0.5
     manners.delay = rng.choice([0.0, 0.0, 0.5, 4.0])
-    manners.duplicate, manners.shuffle = rng.random() < 0.3, rng.random() < 0.5
+    manners.duplicate, manners.shuffle, manners.batch = (rng.random() < 0.3 for _ in range(3))
+    manners.arrays, manners.extra_fields, manners.partial = (rng.random() < 0.2 for _ in range(3))
     world.trace.tell(f"* events first: {floor.events_first}, {manners}")
 
 
@@ -313,6 +318,7 @@ class Played:
     kind: str
     digest: str
     steps: int
+    fills: int
     seconds: float
     broken: tuple[str, ...]
     story: str
@@ -327,7 +333,9 @@ def play(seed: int, kind: Kind | None = None) -> Played:
 
 
 async def _play(seed: int, kind: Kind) -> Played:
-    world, rng = World(seed), Random(f"{seed} script")
+    rng = Random(f"{seed} script")
+    world = World(seed, budget=rng.choice(kind.budgets))
+    asyncio.get_running_loop().set_exception_handler(partial(_unheard, world))
     world.recorders |= recorders(world, rng, kind.contracts)
     for recorder in world.recorders.values():
         routed = (route.account_id.removeprefix("paper-") for route in recorder.routes)
@@ -342,7 +350,7 @@ async def _play(seed: int, kind: Kind) -> Played:
     finally:
         await world.close()
     return Played(
-        seed, kind.name, world.trace.digest, world.steps, loop.seconds(),
+        seed, kind.name, world.trace.digest, world.steps, len(world.facts.docs["fill"]), loop.seconds(),
         tuple(str(broken) for broken in world.facts.broken), story(world, kind),
     )  # fmt: skip
 
@@ -351,7 +359,7 @@ async def _acts(world: World, rng: Random, kind: Kind) -> None:
     names, weights = zip(*kind.acts, strict=True)
     await asyncio.sleep(rng.choice([0.0, 1.0, 2.0]))
     world.net.weather = replace(kind.weather)
-    world.watch.condition.calm = kind.name == "calm"
+    world.watch.condition.calm = world.watch.condition.always_calm = kind.name == "calm"
     for _ in range(rng.randint(6, 16)):
         await ACTS[rng.choices(names, weights)[0]](world, rng)
         await asyncio.sleep(rng.choice(PAUSES))
@@ -385,6 +393,12 @@ async def _tick(world: World) -> None:
         if (error := world.ended_by_itself()) is not None:
             world.facts.breach("engine", f"ended by itself: {_told(error)}")
             return
+
+
+def _unheard(world: World, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An error that nobody waited for, in the engine or in this simulation."""
+    error = context.get("exception")
+    world.facts.breach("unheard", _told(error) if error is not None else str(context.get("message")))
 
 
 def _told(error: BaseException) -> str:

@@ -27,3 +27,11 @@ def test_a_seed_plays_the_same_in_another_process() -> None:
 
 def test_different_seeds_play_differently() -> None:
     assert len({play(seed).digest for seed in (1, 5, 9)}) == 3
+
+
+def test_schedules_really_trade() -> None:
+    """A simulation in which nothing happens would hold for ever."""
+    played = [play(seed) for seed in range(2 * len(KINDS))]
+    assert not [broken for one in played for broken in one.broken]
+    assert sum(one.fills for one in played) > 4 * len(played)
+    assert sum(one.steps for one in played) > 60 * len(played)

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
+from starlette.datastructures import Address
 
 from justtrades.broker.simulator import replies
 from justtrades.broker.simulator.calls import Call
@@ -215,6 +216,7 @@ class Tube:
         self.dead = False
         self.half_open = False
         self.scope = {TRANSPORT: _Cut(self)}
+        self.client = Address("127.0.0.1", 50_000)
 
     # the engine's end
 
