@@ -206,7 +206,9 @@ class Faults:
         """Begin a penalty on an endpoint."""
         self._issued += 1
         until = now + timedelta(seconds=fault.seconds)
-        ticket = Ticket(f"paper-{self._issued}", fault.seconds, until, fault.word(1) == "captcha")
+        captcha = fault.word(1) == "captcha"
+        message = "" if captcha else fault.word(1)
+        ticket = Ticket(f"paper-{self._issued}", fault.seconds, until, captcha, message)
         self._tickets[endpoint] = ticket
         return ticket
 

@@ -1,0 +1,1 @@
+"""A client written by somebody else."""
