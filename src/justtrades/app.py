@@ -362,6 +362,7 @@ def _desk(
                 penalty_rest=settings.penalty_rest_seconds,
                 budget_per_minute=settings.budget_per_minute,
                 budget_per_hour=settings.budget_per_hour,
+                exchange_hours=row.environment != "paper",
             ),
             audits.setdefault(row.id, AuditLog(database, row.id)),
             SealedTokens(database, box, row.id, base, house_of(row.environment), row.updated_at),

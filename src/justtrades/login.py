@@ -37,6 +37,7 @@ from justtrades.broker.port import (
     Unreachable,
 )
 from justtrades.executor import Seen
+from justtrades.positions.calendar import in_maintenance
 from justtrades.positions.commands import Mutation, Urgency
 from justtrades.positions.model import BrokerAccountId, BrokerOrder, ClientOrderId, ConnectionId, ContractName, Fill
 from justtrades.store.session import NotDurable
@@ -44,6 +45,8 @@ from justtrades.store.session import NotDurable
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+MAINTENANCE_POLL = 300.0
+"""Seconds between two comparisons on time while the broker is in maintenance."""
 
 LaneReport = OrderReport | FillReport | BustReport | PositionReport
 
@@ -183,11 +186,16 @@ class Login:
         return found
 
     async def _compare_on_time(self) -> None:
-        """REST truth beside the stream: a healthy heartbeat does not prove complete data."""
+        """REST truth beside the stream: a healthy heartbeat does not prove complete data. In the broker's
+        maintenance, when nothing trades and reads may well fail, seldom."""
+        compared = asyncio.get_running_loop().time()
         while True:
             await asyncio.sleep(self.truth_poll)
-            if not self.listener.contracts_in_use(self):
+            now = asyncio.get_running_loop().time()
+            resting = in_maintenance(self.clock()) and now - compared < MAINTENANCE_POLL
+            if resting or not self.listener.contracts_in_use(self):
                 continue
+            compared = now
             try:
                 await self.compare()
             except BrokerError as error:

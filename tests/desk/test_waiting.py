@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from justtrades.broker.port import NotHandled
 from justtrades.positions.commands import CancelOrder, ModifyOrder, Mutation, PlaceOrder
@@ -81,3 +82,19 @@ async def test_a_captcha_ends_an_entry(here: World) -> None:
     outcome, reason = await here.outcome(await here.alert(Verb.BUY))
     assert outcome is Outcome.NOT_PLACED
     assert "captcha" in reason
+
+
+@played(truth_poll=20.0)
+async def test_rest_truth_is_compared_on_time_and_seldom_in_the_brokers_maintenance(here: World) -> None:
+    await here.trade(Verb.BUY)
+
+    async def compared(seconds: float) -> int:
+        before = here.broker.reads.count("picture")
+        await asyncio.sleep(seconds)
+        return here.broker.reads.count("picture") - before
+
+    assert await compared(600) == 30
+    here.clock.ahead = timedelta(hours=7, minutes=21)  # from 8:30 in Chicago to just past 16:00
+    assert await compared(3000) <= 10
+    here.clock.ahead += timedelta(minutes=10)
+    assert await compared(600) >= 29

@@ -273,9 +273,9 @@ class Desk:
         return self.said(kind)[count - 1]
 
 
-def desk(stub: Stub | None = None, box: MemoryTokenBox | None = None, **settings: Any) -> Desk:
+def desk(stub: Stub | None = None, box: MemoryTokenBox | None = None, seed: int = 7, **settings: Any) -> Desk:
     stub, ledger, box = stub or Stub(), Ledger(), box or MemoryTokenBox()
     credentials = Credentials("trader", PASSWORD, device_id="device", cid="8", sec=SEC)
     told = TradovateSettings("https://demo.example/v1", credentials, **settings)
-    broker = TradovateBroker(told, ledger, box, clock, Random(7), transport=stub, dial=stub.dial)
+    broker = TradovateBroker(told, ledger, box, clock, Random(seed), transport=stub, dial=stub.dial)
     return Desk(stub, broker, ledger, box)

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from justtrades.broker.port import ConnectionState, Lost, PositionReport, Synced
 from justtrades.broker.tradovate import feed, frames
-from tests.broker.tradovate.stub import Desk, Socket, Stub, desk, position, props
+from tests.broker.tradovate.stub import CONTRACT, Desk, Socket, Stub, account, desk, order, position, props
 from tests.broker.tradovate.virtual import run
 
 
@@ -152,6 +152,168 @@ def test_a_bare_snapshot_is_asked_for_again_by_entity_types_on_a_fresh_socket() 
     assert [socket.requests for socket in stub.sockets] == [["authorize", "user/syncrequest"]] * 2
     assert '"users"' in stub.sockets[0].heard[1][1]
     assert '"entityTypes"' in stub.sockets[1].heard[1][1]
+
+
+class Parts(Stub):
+    """Answers a sync by entity types in several messages, as a server for organisations may; the rest follows."""
+
+    parts: tuple[tuple[float, dict[str, Any]], ...] = ()
+
+    def on_frame(self, socket: Socket, endpoint: str, number: str, query: str, body: str) -> None:
+        if endpoint != "user/syncrequest" or "entityTypes" not in body:
+            super().on_frame(socket, endpoint, number, query, body)
+            return
+        assert '"splitResponses":true' in body
+        for at, part in self.parts:
+            answer = {"s": 200, "i": int(number), "d": part}
+            asyncio.get_running_loop().call_later(at, socket.say, answer)
+
+
+def split(*parts: tuple[float, dict[str, Any]]) -> Parts:
+    stub = Parts(snapshot={"users": [{"id": 1}]})
+    stub.parts = parts
+    return stub
+
+
+def test_a_snapshot_in_several_messages_is_one_snapshot() -> None:
+    early = props("position", position(3, timestamp="2026-11-23T14:30:05Z"), "Updated")
+    stub = split(
+        (0.1, {"accounts": [account()]}),
+        (0.6, {"positions": [position(1)], "contracts": [{"id": CONTRACT, "name": "MNQZ6"}]}),
+        (1.2, {"orders": [order(70)]}),
+    )
+
+    async def work(one: Desk) -> None:
+        await asyncio.sleep(1.5)
+        assert not one.said(Synced)
+        one.stub.socket.say(early)
+        await one.until(Synced)
+        await asyncio.sleep(1)
+        assert [report.quantity for report in one.said(PositionReport)] == [1, 3]
+        assert one.said(Synced) == [Synced()]
+        assert one.said(Lost) == []
+
+    with_desk(work, stub)
+    assert [socket.requests for socket in stub.sockets] == [["authorize", "user/syncrequest"]] * 2
+
+
+def test_a_part_that_comes_after_the_snapshot_counts_too() -> None:
+    stub = split(
+        (0.1, {"accounts": [account()], "contracts": [{"id": CONTRACT, "name": "MNQZ6"}]}),
+        (4.0, {"positions": [position(2)]}),
+    )
+
+    async def work(one: Desk) -> None:
+        await one.until(Synced)
+        assert one.said(PositionReport) == []
+        await asyncio.sleep(5)
+        assert [report.quantity for report in one.said(PositionReport)] == [2]
+        assert one.said(Synced) == [Synced()]
+
+    with_desk(work, stub)
+
+
+def test_one_socket_serves_all_accounts_of_a_login() -> None:
+    stub = Stub()
+    stub.tables["account"] = [account(1000 + n) for n in range(20)]
+    stub.tables["position"] = [position(n, id=n + 1, accountId=1000 + n) for n in range(20)]
+
+    async def work(one: Desk) -> None:
+        await one.until(Synced)
+        await asyncio.sleep(1)
+        assert {report.account for report in one.said(PositionReport)} == {str(1000 + n) for n in range(20)}
+        assert one.stub.dials == 1
+
+    with_desk(work, stub)
+
+
+# ── closed hours ─────────────────────────────────────────────────────────────────────────────────────────
+
+MONDAY_AT_16 = 7.5 * 3600
+"""Virtual time begins on a Monday at 8:30 in Chicago; maintenance and the daily break begin at 16:00."""
+
+
+def at_16(work: Any, stub: Stub | None = None) -> Desk:
+    async def whole() -> Desk:
+        await asyncio.sleep(MONDAY_AT_16 - 30)
+        async with desk(stub, exchange_hours=True) as one:
+            await one.until(Synced)
+            await kept_alive(one, 60)
+            await work(one)
+            return one
+
+    return run(whole())
+
+
+def test_a_socket_that_falls_silent_in_closed_hours_has_half_a_minute() -> None:
+    async def work(one: Desk) -> None:
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(25)
+        assert one.said(Lost) == []
+        one.stub.socket.raw("h")
+        await one.until(Lost)
+        assert asyncio.get_running_loop().time() - began == pytest.approx(55, abs=1)
+
+    at_16(work)
+
+
+def test_a_server_that_is_down_for_maintenance_is_not_hammered_and_missed_by_no_more_than_seconds() -> None:
+    class Down(Stub):
+        down = False
+
+        async def dial(self, url: str) -> Socket:
+            if self.down:
+                self.dials += 1
+                raise ConnectionRefusedError
+            return await super().dial(url)
+
+    stub = Down()
+
+    async def work(one: Desk) -> None:
+        stub.down = True
+        one.stub.socket.say({"e": "shutdown", "d": {"reasonCode": "Maintenance"}})
+        await one.until(Lost)
+        dials = stub.dials
+        await asyncio.sleep(3540)
+        assert 5 <= stub.dials - dials <= 60
+        stub.down = False
+        now = asyncio.get_running_loop().time()
+        await one.until(Synced, 2, within=120)
+        assert asyncio.get_running_loop().time() - now <= 75
+
+    at_16(work, stub)
+
+
+def test_fifty_logins_that_drop_at_once_come_back_spread_over_time() -> None:
+    """At most a fifth of them in any tenth of a second, and none later than two seconds."""
+
+    async def whole() -> list[float]:
+        at: list[float] = []
+
+        class Counted(Stub):
+            async def dial(self, url: str) -> Socket:
+                at.append(asyncio.get_running_loop().time())
+                return await super().dial(url)
+
+        ones = [desk(Counted(), seed=n) for n in range(50)]
+        for one in ones:
+            await one.__aenter__()
+        await asyncio.gather(*(one.until(Synced) for one in ones))
+        await asyncio.gather(*(kept_alive(one, 60) for one in ones))
+        at.clear()
+        began = asyncio.get_running_loop().time()
+        for one in ones:
+            one.stub.socket.breaks()
+        await asyncio.gather(*(one.until(Synced, 2) for one in ones))
+        for one in ones:
+            await one.__aexit__()
+        return [when - began for when in at]
+
+    back = run(whole())
+    busiest = max(sum(0 <= other - when < 0.1 for other in back) for when in back)
+    assert len(back) == 50
+    assert max(back) <= 2
+    assert busiest <= 10
 
 
 def test_a_sync_without_an_answer_is_given_up() -> None:

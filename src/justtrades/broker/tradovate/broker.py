@@ -33,7 +33,7 @@ from justtrades.broker.port import (
     Sent,
     Synced,
 )
-from justtrades.broker.tradovate import exact, requests
+from justtrades.broker.tradovate import exact, hours, requests
 from justtrades.broker.tradovate.access import Access, TokenBox
 from justtrades.broker.tradovate.budget import Budget
 from justtrades.broker.tradovate.calls import Calls
@@ -90,7 +90,17 @@ class TradovateBroker:
         self._patience = settings.request_timeout
         self._rest = Rest(self._calls, self._access, self._budget, self._penalty)
         self._reads = Reads(self._rest, self._memory, clock)
-        self._feed = Feed(settings.ws_url, self._access, self, rng, dial=dial, hold=self._hold, count=self._count)
+        self._keeps_hours = settings.exchange_hours
+        self._feed = Feed(
+            settings.ws_url,
+            self._access,
+            self,
+            rng,
+            dial=dial,
+            hold=self._hold,
+            count=self._count,
+            until_open=self._until_open,
+        )
         self._queue: asyncio.Queue[Report | BaseException] = asyncio.Queue(MOST_REPORTS)
         self._publishing = asyncio.Lock()
         self._stirred = asyncio.Event()
@@ -145,6 +155,11 @@ class TradovateBroker:
 
     def _hold(self) -> float:
         return self._penalty.left(_loop_time())
+
+    def _until_open(self, most: float) -> float | None:
+        if not self._keeps_hours or not hours.shut(now := self._clock()):
+            return 0.0
+        return hours.seconds_until_open(now, most)
 
     def _count(self) -> None:
         self._budget.spend(_loop_time())

@@ -35,8 +35,15 @@ HELD = 30.0
 QUOTA_REST = 60.0
 LONGEST_REST = 30.0
 """How long to rest before asking ourselves again; a wait may be lifted, and asking costs nothing."""
+MAINTENANCE_REST = 30.0
 QUOTA_SHUTDOWNS = ("ConnectionQuotaReached", "IPQuotaReached")
 CLOSE_WITHIN = 2.0
+SHUT_SILENCE = 30.0
+"""How long a synced socket may be silent while the doors are shut."""
+SHUT_REST = 300.0
+"""The longest rest between two connections while the doors are shut; never past their opening."""
+OPENING = 10.0
+"""Everybody comes back when the doors open: spread over so many seconds."""
 
 
 class Socket(Protocol):
@@ -48,6 +55,8 @@ class Socket(Protocol):
 
 
 Dial = Callable[[str], Awaitable[Socket]]
+UntilOpen = Callable[[float], float | None]
+"""Seconds until the doors open; 0 while they are open, None when they stay shut for the seconds given."""
 
 
 class Listener(Protocol):
@@ -106,15 +115,21 @@ class Ended(Exception):
 class _Pause(wait_base):
     """How long to wait before the next connection."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, until_open: UntilOpen) -> None:
+        self._rng = rng
         self._jitter = FullJitter(rng)
+        self._until_open = until_open
         self._in_a_row = 0
 
     def __call__(self, retry_state: RetryCallState) -> float:
         ended = retry_state.outcome.exception() if retry_state.outcome else None
         assert isinstance(ended, Ended)
         self._in_a_row = 1 if ended.held else self._in_a_row + 1
-        return ended.rest + self._jitter.after(self._in_a_row)
+        opens = self._until_open(SHUT_REST)
+        if opens == 0.0:
+            return ended.rest + self._jitter.after(self._in_a_row)
+        wait = ended.rest + self._jitter.after(self._in_a_row, SHUT_REST)
+        return wait if opens is None or wait < opens else opens + self._rng.uniform(0.0, OPENING)
 
 
 @dataclass(slots=True)
@@ -140,6 +155,7 @@ class Feed:
         dial: Dial = dial,
         hold: Callable[[], float] = lambda: 0.0,
         count: Callable[[], None] = lambda: None,
+        until_open: UntilOpen = lambda _: 0.0,
     ) -> None:
         """`hold` says for how many seconds nothing may be opened (a penalty); `count` is told of each sync."""
         self._url = url
@@ -149,13 +165,17 @@ class Feed:
         self._dial = dial
         self._hold = hold
         self._count = count
+        self._until_open = until_open
         self._by_types = False
         self._types_tried = False
 
     async def run(self) -> None:
         """Connects and listens until cancelled."""
         again = AsyncRetrying(
-            retry=retry_if_exception_type(Ended), wait=_Pause(self._rng), sleep=asyncio.sleep, reraise=True
+            retry=retry_if_exception_type(Ended),
+            wait=_Pause(self._rng, self._until_open),
+            sleep=asyncio.sleep,
+            reraise=True,
         )
         await again(self._live)
 
@@ -213,19 +233,35 @@ class Feed:
     async def _read(self, life: _Life) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            text = await _received(life.socket, life.session.dead_at)
-            try:
-                heard = life.session.receive(text, loop.time())
-            except frames.BadFrame as error:
-                raise Ended(f"a frame nobody understands ({error})") from error
-            if kinds := tuple(dict.fromkeys(one.kind for one in heard if isinstance(one, Props))):
-                self._listener.frame(text, kinds)
+            heard = await self._next(life)
             for one in heard:
                 await self._hear(life, one)
             if heard:
                 await self._listener.heard_out()
             await _flush(life)
             life.session.dead_at = max(life.session.dead_at, loop.time() + frames.SILENCE)
+
+    async def _next(self, life: _Life) -> list[frames.Heard]:
+        """What the next frame says, or what the time says when none comes."""
+        loop, session = asyncio.get_running_loop(), life.session
+        dead_at = self._dead_at(life)
+        text = await _received(life.socket, min(dead_at, session.whole_at))
+        if text is None and session.whole_at < dead_at:
+            return session.whole(session.whole_at)
+        if text is None:
+            raise Ended(f"silent for {dead_at - session.dead_at + frames.SILENCE:.0f} s")
+        try:
+            heard = session.receive(text, loop.time())
+        except frames.BadFrame as error:
+            raise Ended(f"a frame nobody understands ({error})") from error
+        if kinds := tuple(dict.fromkeys(one.kind for one in heard if isinstance(one, Props))):
+            self._listener.frame(text, kinds)
+        return heard
+
+    def _dead_at(self, life: _Life) -> float:
+        """A synced socket may be silent for longer while the doors are shut."""
+        patient = life.synced_at is not None and self._until_open(0.0) != 0.0
+        return life.session.dead_at + (SHUT_SILENCE - frames.SILENCE if patient else 0.0)
 
     async def _hear(self, life: _Life, heard: frames.Heard) -> None:
         match heard:
@@ -244,6 +280,9 @@ class Feed:
                 raise Ended(f"closed by the server ({code} {reason})".rstrip())
 
     async def _snapshot(self, life: _Life, snapshot: Snapshot) -> None:
+        if snapshot.late:
+            await self._listener.snapshot(snapshot.collections)
+            return
         if snapshot.bare and not self._types_tried:
             self._types_tried = self._by_types = True
             raise Ended("a snapshot without orders; asking by entity types", held=True)
@@ -285,7 +324,8 @@ class Feed:
 
 
 def _shut_down(reason: str) -> Ended:
-    return Ended(f"shutdown: {reason}", rest=QUOTA_REST if reason in QUOTA_SHUTDOWNS else 0.0)
+    rest = QUOTA_REST if reason in QUOTA_SHUTDOWNS else MAINTENANCE_REST if reason == "Maintenance" else 0.0
+    return Ended(f"shutdown: {reason}", rest=rest)
 
 
 async def _flush(life: _Life) -> None:
@@ -301,12 +341,13 @@ async def _send(socket: Socket, text: str) -> None:
         raise Ended(f"the connection broke ({type(error).__name__})") from error
 
 
-async def _received(socket: Socket, dead_at: float) -> str:
+async def _received(socket: Socket, until: float) -> str | None:
+    """The next frame; None when none has come by then."""
     try:
-        async with asyncio.timeout_at(dead_at):
+        async with asyncio.timeout_at(until):
             text = await socket.recv()
     except TimeoutError:
-        raise Ended(f"silent for {frames.SILENCE:.0f} s") from None
+        return None
     except (OSError, WebSocketException) as error:
         raise Ended(f"the connection broke ({type(error).__name__})") from error
     return text if isinstance(text, str) else text.decode("utf-8", errors="replace")

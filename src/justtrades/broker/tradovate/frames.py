@@ -7,6 +7,8 @@ an `a[…]` frame, in any order (protocol.md section 4, official). `Session` is 
        └──────────────────┴───── c[…], a refusal ──┴───────────────────┴──> CLOSED
 
 Exactly one user/syncrequest is handled per socket; a penalty ticket means it was not, so it may be repeated.
+Asked by entity types the answer may come in several messages without an end mark (section 4, official): it is
+whole once nothing more of it has come for a second, and what comes later still is one more snapshot.
 Events heard before the snapshot are kept and come after it: they are newer, so they win. Times are the caller's
 clock (`now`, seconds); the two deadlines are state: our heartbeat is due by its own timer whatever comes in,
 and ten silent seconds mean that nobody is there.
@@ -17,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from math import inf
 from typing import Any
 
 from justtrades.broker.tradovate import answers, exact
@@ -25,6 +28,8 @@ HEARTBEAT = "[]"
 HEARTBEAT_EVERY = 2.4
 """The server wants one at least every 2.5 s; a timer is never early."""
 SILENCE = 10.0
+QUIET = 1.0
+"""A split answer is whole after this long without a further part."""
 MOST_EARLY_EVENTS = 100_000
 ORDER_COLLECTIONS = ("orders", "commands", "orderVersions", "fills", "positions", "accounts")
 ENTITY_TYPES = (
@@ -71,10 +76,12 @@ class Props:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The sync answer, entity type by entity type; `bare` when it holds nothing about accounts and orders."""
+    """The sync answer, entity type by entity type; `bare` when it holds nothing about accounts and orders,
+    `late` when it is a part that came after the rest."""
 
     collections: Mapping[str, tuple[Mapping[str, Any], ...]]
     bare: bool
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +152,14 @@ class Session:
     state: State = State.OPENING
     heartbeat_due: float = 0.0
     dead_at: float = 0.0
+    whole_at: float = inf
+    """When `whole` is to be asked: a split answer has been coming."""
+    _parts: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
     _outbox: list[str] = field(default_factory=list, repr=False)
     _early: list[Props] = field(default_factory=list)
     _last: int = 0
     _awaited: int = -1
+    _asked_sync: int = -1
 
     def __post_init__(self) -> None:
         self.heartbeat_due = self.now + HEARTBEAT_EVERY
@@ -167,7 +178,7 @@ class Session:
 
     def receive(self, frame: str, now: float) -> list[Heard]:
         """What one text frame says. Any frame is a sign of life."""
-        self.dead_at = now + SILENCE
+        self.now, self.dead_at = now, now + SILENCE
         kind = frame[:1]
         if kind == "o":
             return self._opened()
@@ -179,9 +190,17 @@ class Session:
             return [self._closed(frame)]
         raise BadFrame(f"a frame that begins with {kind!r}")
 
+    def whole(self, now: float) -> list[Heard]:
+        """The snapshot, once a split answer has been quiet for long enough."""
+        if now < self.whole_at:
+            return []
+        parts, self._parts, self.whole_at = self._parts, [], inf
+        return [*self._snapshot(parts)]
+
     def sync_again(self, ticket: str) -> None:
         """Ask for the snapshot again with the penalty's ticket."""
         self._ask("user/syncrequest", exact.dumps({**self.sync, "p-ticket": ticket}))
+        self._asked_sync = self._awaited
 
     def _opened(self) -> list[Heard]:
         if self.state is State.OPENING:
@@ -207,6 +226,8 @@ class Session:
             yield from self._event(message["e"], message.get("d"))
         elif message.get("i") == self._awaited:
             yield from self._answer(message.get("s"), message.get("d"))
+        elif message.get("i") == self._asked_sync and message.get("s") == 200:
+            yield from self._further(message.get("d"))
 
     def _event(self, kind: object, data: object) -> Iterator[Heard]:
         if not isinstance(data, Mapping):
@@ -231,6 +252,7 @@ class Session:
         elif self.state is State.AUTHORIZING:
             self.state = State.SYNCING
             self._ask("user/syncrequest", exact.dumps(self.sync))
+            self._asked_sync = self._awaited
         elif self.state is State.SYNCING:
             yield from self._synced(data)
 
@@ -238,13 +260,31 @@ class Session:
         if not isinstance(data, Mapping) or (text := answers.complaint(data)):
             yield Failed("sync", 200, text if isinstance(data, Mapping) and text else "no snapshot")
             return
+        if self.sync.get("splitResponses"):
+            self._parts.append(data)
+            self.whole_at = self.now + QUIET
+        else:
+            yield from self._snapshot([data])
+
+    def _further(self, data: object) -> Iterator[Heard]:
+        """One more part of the answer."""
+        if not isinstance(data, Mapping):
+            return
+        if self.state is State.SYNCED:
+            yield Snapshot(_collections([data]), bare=False, late=True)
+        elif self._parts:
+            self._parts.append(data)
+            self.whole_at = self.now + QUIET
+
+    def _snapshot(self, parts: Sequence[Mapping[str, Any]]) -> Iterator[Heard]:
         self.state = State.SYNCED
-        yield Snapshot(
-            {kind: _rows(data.get(name)) for name, kind in COLLECTIONS.items()},
-            bare=not any(name in data for name in ORDER_COLLECTIONS),
-        )
+        yield Snapshot(_collections(parts), bare=not any(name in part for part in parts for name in ORDER_COLLECTIONS))
         early, self._early = self._early, []
         yield from early
+
+
+def _collections(parts: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    return {kind: tuple(row for part in parts for row in _rows(part.get(name))) for name, kind in COLLECTIONS.items()}
 
 
 def _props(data: Mapping[str, Any]) -> Props | None:
@@ -262,8 +302,9 @@ def _rows(found: object) -> tuple[Mapping[str, Any], ...]:
 def sync_body(user_id: int, *, by_types: bool) -> dict[str, Any]:
     """The sync request; by entity types for servers whose default has become empty (protocol.md section 4, guess).
 
-    `users` and `entityTypes` must not be combined (official).
+    `users` and `entityTypes` must not be combined, and such a server closes a connection whose `splitResponses`
+    is not true (official).
     """
     if by_types:
-        return {"entityTypes": ENTITY_TYPES, "splitResponses": False}
+        return {"entityTypes": ENTITY_TYPES, "splitResponses": True}
     return {"users": [user_id], "splitResponses": False}

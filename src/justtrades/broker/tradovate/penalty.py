@@ -27,8 +27,8 @@ class FullJitter(wait_base):
     def __call__(self, retry_state: RetryCallState) -> float:
         return self.after(retry_state.attempt_number)
 
-    def after(self, attempt: int) -> float:
-        return self._rng.uniform(0.0, min(self._longest, self._first * 2.0 ** min(attempt - 1, 30)))
+    def after(self, attempt: int, longest: float | None = None) -> float:
+        return self._rng.uniform(0.0, min(longest or self._longest, self._first * 2.0 ** min(attempt - 1, 30)))
 
 
 class Penalty:

@@ -49,6 +49,8 @@ class TradovateSettings:
     penalty_rest: float = 3600.0
     budget_per_minute: int = 60
     budget_per_hour: int = 4000
+    exchange_hours: bool = False
+    """The broker keeps the exchange's hours: when they are closed it may be silent, and is not hammered."""
 
     @property
     def ws_url(self) -> str:
