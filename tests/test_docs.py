@@ -229,7 +229,7 @@ def test_every_message_is_an_order_that_a_late_repeat_is_told_from(message: str)
     reading = alerts.read(alerts.parse(filled_in(message)))
     assert isinstance(reading, Reading)
     assert reading.repeat_key is not None
-    assert reading.ticker in ("MNQ1!", "CME_MINI:MNQ1!")
+    assert reading.ticker == "MNQ1!"
     assert reading.warnings == ()
 
 

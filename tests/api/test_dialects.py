@@ -343,7 +343,9 @@ def commas(action: str = "buy", position: str = "long", **fields: Any) -> Readin
 def test_a_3commas_strategy_alert() -> None:
     reading = commas()
     assert (reading.dialect, reading.verb, reading.quantity) == ("three_commas", Verb.BUY, Decimal(2))
-    assert (reading.ticker, reading.price) == ("CME_MINI:MNQ1!", Decimal("25000.25"))
+    assert (reading.ticker, reading.price) == ("MNQ1!", Decimal("25000.25"))
+    assert commas(tv_exchange="CME_MINI_DL").ticker == "MNQ1!"
+    assert commas(tv_exchange="BINANCE", tv_instrument="ETH").ticker == "BINANCE:ETH"
     assert (reading.max_age_seconds, reading.alert_time) == (300, datetime(2026, 11, 24, 15, tzinfo=UTC))
     assert (reading.notes, reading.warnings) == ((), ())
     assert reading.position == StrategyPosition(Decimal(2), Decimal(0))

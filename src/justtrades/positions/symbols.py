@@ -107,9 +107,14 @@ def year_of_digit(digit: int, today: date) -> int:
     return earliest + (digit - earliest) % 10
 
 
+def of_cme_group(exchange: str) -> bool:
+    """Whether TradingView's name of an exchange, live or delayed, is one of CME Group's."""
+    return exchange.strip().upper().removesuffix("_DL") in _EXCHANGES
+
+
 def _without_exchange(name: str) -> str:
     exchange, colon, rest = name.rpartition(":")
-    if colon and exchange.strip().removesuffix("_DL") not in _EXCHANGES:
+    if colon and not of_cme_group(exchange):
         raise UnknownSymbol("the symbol names an exchange that is none of CME Group's", name)
     return rest.strip()
 

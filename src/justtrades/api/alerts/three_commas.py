@@ -15,6 +15,7 @@ from justtrades.api.alerts.just_trades import staying, verb_of
 from justtrades.api.alerts.model import Alert, Dialect, Example, Fields, NotAnOrder
 from justtrades.positions.model import Verb
 from justtrades.positions.recorder import Reading
+from justtrades.positions.symbols import of_cme_group
 
 KNOWN: Final = frozenset(
     {
@@ -65,10 +66,10 @@ def _part(fields: Fields, name: str) -> Fields:
 
 
 def _ticker(fields: Fields) -> str | None:
-    """With its exchange, because a name alone may be something else elsewhere."""
+    """With its exchange when that is none of CME Group's: there the name alone means something else."""
     instrument = values.ticker(fields, ("tv_instrument",))
     exchange = values.ticker(fields, ("tv_exchange",))
-    if instrument is None or exchange is None or ":" in instrument:
+    if instrument is None or exchange is None or ":" in instrument or of_cme_group(exchange):
         return instrument
     return f"{exchange}:{instrument}"
 
