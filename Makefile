@@ -5,6 +5,8 @@
 PYTHON ?=
 ARGS   ?=
 SEEDS  ?= 100
+INPUTS ?= 50000
+SEED   ?= 1
 START  ?= 0
 
 VENV := .venv
@@ -22,7 +24,7 @@ UV  := $(firstword $(wildcard $(BIN)/uv) uv)
 RUN := $(VENV)/.ready-run
 DEV := $(VENV)/.ready-dev
 
-.PHONY: help setup demo test check serve bench soak conformance lock clean
+.PHONY: help setup demo test check serve bench fuzz soak conformance lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +33,7 @@ help:
 	@echo 'make serve        the engine itself'
 	@echo 'make check        format, lint, types, arrows'
 	@echo 'make bench        the figures; see bench/README.md'
+	@echo 'make fuzz         bad alerts against the webhook: INPUTS=50000 SEED=1'
 	@echo 'make soak         the simulation: SEEDS=100 START=0'
 	@echo 'make conformance  the broker suite against a real demo account; tests/broker/conformance/README.md'
 	@echo 'make setup        only .venv        make clean  remove it and all caches'
@@ -55,6 +58,9 @@ check: $(DEV)
 
 bench: $(DEV)
 	@$(PY) -m bench $(ARGS)
+
+fuzz: $(DEV)
+	@$(PY) -m tests.api.fuzz --inputs $(INPUTS) --seed $(SEED) $(ARGS)
 
 soak: $(DEV)
 	@$(PY) -m tests.simulation --seeds $(SEEDS) --start $(START) $(ARGS)

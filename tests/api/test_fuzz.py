@@ -1,76 +1,67 @@
-"""Bad bodies by the hundred: every one is answered, none with a failure of ours."""
+"""Bad bodies by the thousand: every one is answered, none with a failure of ours (see `fuzz`)."""
 
 from __future__ import annotations
 
 import json
 import random
-from typing import Any
 
-from tests.api.world import World
+from tests.api import fuzz
+from tests.api.world import TOKEN, World
 from tests.api.world import world as make_world
 
-WORDS = ["buy", "sell", "close", "", "flat", "{{close}}", "\ud800", "\x00", "💥" * 9, "1e999", "NaN", "-0", "9" * 5000]
-KEYS = [
-    "action",
-    "ticker",
-    "quantity",
-    "price",
-    "tp",
-    "sl",
-    "time",
-    "id",
-    "sentiment",
-    "takeProfit",
-    "stopLoss",
-    "trail",
-]
-ALLOWED = {200, 202, 400, 413, 422}
+INPUTS = 5_000
 
 
-def value(rng: random.Random, depth: int = 0) -> Any:
-    kind = rng.randrange(7 if depth < 4 else 5)
-    match kind:
-        case 0:
-            return rng.choice(WORDS)
-        case 1:
-            return rng.choice([0, -1, 10**30, 1e300, -1e-300, 3, 0.1])
-        case 2:
-            return rng.choice([None, True, False])
-        case 3 | 4:
-            return rng.choice(WORDS) + rng.choice(WORDS)
-        case 5:
-            return [value(rng, depth + 1) for _ in range(rng.randrange(4))]
-        case _:
-            return {rng.choice(KEYS + WORDS): value(rng, depth + 1) for _ in range(rng.randrange(5))}
+async def test_no_alert_gets_a_5xx_or_an_echo_or_a_long_answer_and_every_refusal_is_kept() -> None:
+    tally = await fuzz.fuzz(INPUTS, seed=20261125)
+    assert tally.violations == []
+    assert tally.inputs == INPUTS
+    assert {200, 202, 400, 413, 422} <= tally.statuses.keys()
+    refused = sum(tally.statuses[status] for status in fuzz.REFUSED_WITH)
+    assert refused > INPUTS * 0.8
 
 
-def body(rng: random.Random) -> bytes:
-    alert = {key: value(rng) for key in rng.sample(KEYS, rng.randrange(len(KEYS)))}
-    if rng.random() < 0.7:
-        alert |= {"action": rng.choice(["buy", "sell", "close", "add", "exit"]), "ticker": "MNQ1!"}
-    text = bytearray(json.dumps(alert, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass"))
-    for _ in range(rng.randrange(4) if rng.random() < 0.6 else 0):
-        text[rng.randrange(len(text))] = rng.randrange(256)
-    return bytes(text[: rng.randrange(1, len(text) + 1)] if rng.random() < 0.2 else text)
+async def test_an_answer_that_breaks_a_promise_is_found() -> None:
+    """The checks themselves: an echo, a 5xx and a length are all seen."""
+    echo = json.dumps({"error": fuzz.MARKER}).encode()
+    assert list(fuzz._wrong(fuzz.Answer(422, (), echo), 0)) == ["an echo"]
+    assert "a status that no alert has" in list(fuzz._wrong(fuzz.Answer(503, (), b"{}"), 0))
+    assert "too long" in list(fuzz._wrong(fuzz.Answer(422, (), b'{"error": "%s"}' % (b"x" * 1024)), 0))
+    assert len(list(fuzz._wrong(fuzz.Answer(202, (), b"{}"), 0))) == 1
 
 
-async def test_no_body_gets_a_5xx_or_an_echo_or_a_long_answer() -> None:
+async def test_a_body_that_only_grows_is_cut_off_before_anything_reads_it() -> None:
+    """Without a length, in pieces, and without an end: the door closes after 64 KB."""
+    async with make_world() as world:
+        taken = 0
+
+        async def receive() -> dict[str, object]:
+            nonlocal taken
+            taken += 1
+            return {"type": "http.request", "body": b"x" * 8_192, "more_body": True}
+
+        sent: list[dict[str, object]] = []
+
+        async def answer(message: dict[str, object]) -> None:
+            sent.append(message)
+
+        await world.app(fuzz._scope(TOKEN, b"text/plain"), receive, answer)  # type: ignore[arg-type]  # plain dicts
+        assert sent[0]["status"] == 413
+        assert taken == 9
+
+
+async def test_what_was_kept_of_bad_alerts_can_be_shown() -> None:
     rng = random.Random(20260901)
-    seen = set()
     async with make_world(webhook_rate_per_minute=100_000) as world:
-        for _ in range(400):
-            answer = await world.alert(body(rng))
-            seen.add(answer.status_code)
-            assert len(answer.content) <= 1024
+        for index in range(400):
+            await fuzz.send(world, TOKEN, fuzz.KINDS[index % len(fuzz.KINDS)](rng), rng)
         await everything_can_be_listed(world)
-    assert seen <= ALLOWED
-    assert {202, 400, 422} <= seen
 
 
 async def everything_can_be_listed(world: World) -> None:
-    """What was kept of it can be shown."""
     for status in ("refused", "accepted"):
         page = (await world.get("/signals", status=status, limit=500)).json()
+        assert page["items"]
         for signal in page["items"][:60]:
             assert (await world.get(f"/signals/{signal['id']}")).status_code == 200
 
@@ -79,7 +70,8 @@ async def test_no_admin_body_gets_a_5xx() -> None:
     rng = random.Random(7)
     async with make_world() as world:
         for path in ("/recorders", "/connections", "/kill", "/positions/close", "/lanes/resume", "/flatten"):
-            for _ in range(40):
+            for index in range(60):
                 method = "PUT" if path == "/kill" else "POST"
-                answer = await world.http.request(method, f"/api/v1{path}", content=body(rng), headers=world.admin)
+                body = fuzz.KINDS[index % len(fuzz.KINDS)](rng)
+                answer = await world.http.request(method, f"/api/v1{path}", content=body, headers=world.admin)
                 assert answer.status_code < 500

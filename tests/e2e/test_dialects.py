@@ -122,7 +122,7 @@ async def test_one_strategy_in_seven_formats_takes_identical_trades(tmp_path: Pa
             targets=[{"distance": "400", "unit": "ticks", "percent": 100}],
             stop={"distance": "400", "unit": "ticks"},
         )
-        taken = {}
+        taken: dict[str, list[dict[str, Any]]] = {}
         for written in FORMATS:
             for step in (*ENTRY_ADD_EXIT, *REVERSAL):
                 signal = await sent(play, recorder, written(step), step)

@@ -15,6 +15,8 @@ from justtrades.api.alerts import broken
 from justtrades.api.alerts.model import Unreadable
 
 DEPTH: Final = 16
+LONGEST_NUMBER: Final = 400
+LARGEST_EXPONENT: Final = 400
 
 
 def text_of(body: bytes) -> str:
@@ -77,6 +79,14 @@ def _refuse(_constant: str) -> NoReturn:
     raise Unreadable("NaN and Infinity are not numbers in JSON")
 
 
+def _number(text: str) -> Decimal:
+    """Exact, within what a double can say: `1e999999999` is a few bytes to send and a gigabyte to write out."""
+    found = Decimal(text)
+    if len(text) > LONGEST_NUMBER or abs(found.adjusted()) > LARGEST_EXPONENT:
+        raise Unreadable("a number in the JSON is out of all bounds")
+    return found
+
+
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_once, parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse
+    object_pairs_hook=_once, parse_float=_number, parse_int=_number, parse_constant=_refuse
 )
