@@ -73,7 +73,7 @@ from justtrades.positions.model import (
     Verb,
 )
 from justtrades.rehearse import Arrival, Rehearsed
-from justtrades.store import books, fees
+from justtrades.store import books, fees, shadows
 from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.kept import was_kept
@@ -159,6 +159,7 @@ class Desk:
             rolls=self.rolls,
             checks=self._checks,
             notify=self.notify,
+            limits=self.limits,
         )
 
     # ── life ──
@@ -171,6 +172,7 @@ class Desk:
         self.switch.on, self.switch.reason, self.switch.since = state.kill.on, state.kill.reason, state.kill.since
         self._accounts.update({row.id: row for row in state.accounts})
         self._checks.remembered(await self.database.read(lambda c: last_prices(c, self.clock() - PRICES_FROM)))
+        self._signals.shadows.remembered(await self.database.read(shadows.every))
         async with asyncio.TaskGroup() as self._tasks:
             for lane in state.lanes:
                 await self._wake_lane(lane)
@@ -317,7 +319,7 @@ class Desk:
 
     async def rehearsed(self, arrival: Arrival) -> tuple[Rehearsed, ...]:
         """What each account would do with this signal now. Nothing is sent or kept."""
-        return await self._signals.rehearsed(arrival, self.limits)
+        return await self._signals.rehearsed(arrival)
 
     def _again(self, waiting: books.Waiting, taken: frozenset[tuple[AccountId, SignalId]]) -> None:
         """A signal accepted before the engine stopped: to its lanes, but for those that had `taken` it on."""

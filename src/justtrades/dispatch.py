@@ -39,8 +39,9 @@ from justtrades.positions.model import (
     Signal,
     SignalId,
 )
-from justtrades.positions.recorder import Blocked, Route
+from justtrades.positions.recorder import Blocked, Mode, Route
 from justtrades.rehearse import Arrival, Books, Bound, Ended, Rehearsed, contract_name, judge, rehearsed
+from justtrades.shadow import Shadows
 from justtrades.store import books
 from justtrades.store.accounts import AccountRow
 from justtrades.store.session import Database, NotDurable
@@ -74,13 +75,18 @@ class Dispatch:
     rolls: Mapping[str, RollRule]
     checks: Checks
     notify: Notify = silent
+    shadows: Shadows = field(default_factory=Shadows)
+    limits: Limits = field(default_factory=Limits)
     _queues: dict[LaneKey, asyncio.Queue[tuple[Arrival, Route]]] = field(default_factory=dict)
     _flattened: dict[AccountId, datetime] = field(default_factory=dict)
 
     def arrived(self, arrival: Arrival) -> None:
         """Hands an accepted signal to its lanes, each account in order of acceptance. Never waits."""
         for route in arrival.recorder.routes:
-            if route.enabled:
+            if route.enabled and arrival.recorder.mode is Mode.SHADOW:
+                work = self.shadows.play(self._books(), arrival, route, self.clock())
+                self.spawn(durably(self.database, work, self.rng), f"shadow of {arrival.signal_id}")
+            elif route.enabled:
                 self._dispatch_to(arrival, route)
 
     def flattened(self, account_id: AccountId | None) -> None:
@@ -97,12 +103,17 @@ class Dispatch:
         if kind is not None:
             self.notify(kind, f"signal {outcome.value}", f"{reason} (account {account_id}, signal {signal_id})")
 
-    async def rehearsed(self, arrival: Arrival, limits: Limits) -> tuple[Rehearsed, ...]:
+    async def rehearsed(self, arrival: Arrival) -> tuple[Rehearsed, ...]:
         """What each account would do with this signal; nothing is sent."""
         checks = {r.account_id: await self._checks(arrival, r) for r in arrival.recorder.routes if r.enabled}
-        lanes = tuple(executor.lane for executor in self.lanes.values())
-        books_now = Books(self.accounts, lanes, self.switch.on, limits, self.rolls, checks)
+        books_now = replace(self._books(), checks=checks)
+        if arrival.recorder.mode is Mode.SHADOW:
+            books_now = replace(books_now, lanes=self.shadows.of(arrival.recorder.id))
         return rehearsed(books_now, arrival, self.clock())
+
+    def _books(self) -> Books:
+        lanes = tuple(executor.lane for executor in self.lanes.values())
+        return Books(self.accounts, lanes, self.switch.on, self.limits, self.rolls)
 
     async def _checks(self, arrival: Arrival, route: Route) -> tuple[Check, ...]:
         """What would be checked; nothing where the broker cannot be asked, which trading would wait for."""

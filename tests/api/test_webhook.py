@@ -255,11 +255,11 @@ async def test_changing_a_recorder_does_not_refill_its_bucket() -> None:
 # ── rules that need no lane ──────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_shadow_mode_records_and_never_dispatches() -> None:
+async def test_shadow_mode_is_the_desks_to_play_and_not_over_at_once() -> None:
     async with make_world(recorder=momentum(mode=Mode.SHADOW)) as world:
         signal_id = (await world.alert(BUY)).json()["signal_id"]
-        assert (await outcome_of(world, signal_id))["outcome"] == "no_action"
-        assert world.desk.arrivals == []
+        assert (await outcome_of(world, signal_id))["outcome"] is None
+        assert [arrival.recorder.mode for arrival in world.desk.arrivals] == [Mode.SHADOW]
 
 
 async def test_without_routes_a_signal_is_recorded_and_nothing_is_traded() -> None:

@@ -26,12 +26,12 @@ from justtrades.api.rates import Pace
 from justtrades.api.recorders import find
 from justtrades.api.schemas import DecimalText, Given, Name, Taken
 from justtrades.api.security import PartsOf
-from justtrades.api.sentences import account_sentence, alert_sentence, order_rows
 from justtrades.desk import Arrival
 from justtrades.positions.model import Outcome, SignalId
 from justtrades.positions.recorder import Mode, Reading, Recorder
 from justtrades.positions.rules import Rule
 from justtrades.rehearse import Rehearsed
+from justtrades.sentences import account_sentence, alert_sentence, order_rows
 from justtrades.store.codec import reading_text, recorder_text
 
 router = APIRouter(tags=["explain"])

@@ -17,7 +17,7 @@ from justtrades.api.lateness import lateness, repeat
 from justtrades.api.rates import Bucket
 from justtrades.api.redaction import redacted
 from justtrades.positions.model import Outcome, SignalId
-from justtrades.positions.recorder import Mode, Reading, Recorder
+from justtrades.positions.recorder import Reading, Recorder
 from justtrades.positions.symbols import UnknownSymbol, parse_symbol
 from justtrades.store.codec import reading_text
 from justtrades.store.signals import NewRoute, NewSignal
@@ -128,8 +128,6 @@ def _routes(recorder: Recorder, reading: Reading, at: datetime) -> tuple[NewRout
 
 
 def _over_at_once(recorder: Recorder, reading: Reading, at: datetime) -> tuple[Outcome | None, str | None]:
-    if recorder.mode is Mode.SHADOW:
-        return Outcome.NO_ACTION, "shadow mode: recorded, not traded"
     late = lateness(recorder, reading, at)
     return (None, None) if late.passed else (Outcome.BLOCKED, late.detail)
 

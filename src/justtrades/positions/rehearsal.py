@@ -31,6 +31,7 @@ from justtrades.positions.events import (
     OrderFilled,
     OrderReported,
     PictureTaken,
+    PositionReported,
     SignalReceived,
     TimePassed,
 )
@@ -48,10 +49,12 @@ from justtrades.positions.model import (
     Signal,
     SignalDone,
     Status,
+    TradeClosed,
 )
 from justtrades.positions.rules import Rule, rules
 
 MOST_STEPS: Final = 500
+FIRST_ID: Final = 10**30
 PATIENCE: Final = timedelta(seconds=3)
 """How far ahead the clock may go before the signal is said to wait."""
 
@@ -68,16 +71,29 @@ class Rehearsal:
     lane: Lane
     orders: tuple[Order, ...] = ()
     """Every order that was known at any time of it, as it was first known."""
+    closed: tuple[TradeClosed, ...] = ()
 
 
 def rehearse(lane: Lane, signal: Signal, now: datetime, limits: Limits, price: Decimal) -> Rehearsal:
     """`price` is what market orders fill at, in points."""
     told = rules(lane, Job(signal), now)
     played = _Play(lane, now, limits, price)
-    played.run(SignalReceived(signal))
+    played.run([SignalReceived(signal)])
     done = played.done.get(signal.id)
     waits = None if done is not None else _waits(played.lane)
-    return Rehearsal(told, tuple(played.sent), done, waits, played.lane, tuple(played.orders.values()))
+    return Rehearsal(
+        told, tuple(played.sent), done, waits, played.lane, tuple(played.orders.values()), tuple(played.closed)
+    )
+
+
+def priced(lane: Lane, price: Decimal, now: datetime, limits: Limits) -> Lane:
+    """The lane once the market has been at `price`, in points: what rests and was reached has filled."""
+    played = _Play(lane, now, limits, price)
+    for order in book.resting(lane):
+        still = next((o for o in played.lane.orders if o.id == order.id and o.live), None)
+        if still is not None and still.broker_id is not None and _reached(still, price):
+            played.run(played.filled(still, still.broker_id))
+    return played.lane
 
 
 @dataclass(slots=True)
@@ -89,15 +105,17 @@ class _Play:
     sent: list[Mutation] = field(default_factory=list)
     done: dict[str, SignalDone] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
+    closed: list[TradeClosed] = field(default_factory=list)
     made: int = 0
 
-    def run(self, first: Event) -> None:
-        until, queue = self.now + PATIENCE, deque([first])
+    def run(self, first: list[Event]) -> None:
+        until, queue = self.now + PATIENCE, deque(first)
         for _ in range(MOST_STEPS):
             self.orders = {order.id: order for order in self.lane.orders} | self.orders
             done = step(self.lane, queue.popleft(), self.now, self.limits)
             self.lane = done.lane
             self.done |= {told.signal_id: told for told in done.lane.news if isinstance(told, SignalDone)}
+            self.closed += [told for told in done.lane.news if isinstance(told, TradeClosed)]
             for command in done.commands:
                 queue += self._carry_out(command)
             if not queue and not self._goes_on(done, until):
@@ -144,7 +162,21 @@ class _Play:
         if order.order_type is not OrderType.MARKET:
             return [OrderReported(_shown(order, broker_id, Status.WORKING))]
         fill = Fill(FillId(self._id()), broker_id, order.action, order.quantity, self.price, self.now)
-        return [OrderReported(_shown(order, broker_id, Status.FILLED, order.quantity)), OrderFilled(fill)]
+        done = OrderReported(_shown(order, broker_id, Status.FILLED, order.quantity))
+        return [done, OrderFilled(fill), self._position_after(fill)]
+
+    def filled(self, order: Order, broker_id: BrokerOrderId) -> list[Event]:
+        """A resting order at its own price, and the other of its pair gone."""
+        price = order.price if order.price is not None else self.price
+        fill = Fill(FillId(self._id()), broker_id, order.action, order.quantity, price, self.now)
+        done = OrderReported(_shown(order, broker_id, Status.FILLED, order.quantity))
+        pair = [o for o in self.lane.orders if o.live and o.id == order.oco and o.broker_id is not None]
+        gone = [OrderReported(_shown(o, o.broker_id, Status.CANCELED)) for o in pair if o.broker_id is not None]
+        return [done, OrderFilled(fill), *gone, self._position_after(fill)]
+
+    def _position_after(self, fill: Fill) -> PositionReported:
+        standing = book.standing(self.lane)
+        return PositionReported(standing.held + standing.foreign + fill.signed, self.now)
 
     def _changed(self, command: ModifyOrder) -> BrokerOrder:
         order = self.lane.order(command.order_id)
@@ -180,9 +212,13 @@ class _Play:
         return PictureTaken(self.now, shown, self.lane.fills, believed if said is None else said)
 
     def _id(self) -> BrokerOrderId:
-        """Longer than any broker's, so that what is made here comes last."""
-        self.made += 1
-        return BrokerOrderId(f"{10**30 + self.made}")
+        """Longer than any broker's, so that what is made here comes last, and after what was made here before."""
+        self.made = max(self.made, *(int(i) for i in self._made_before()), FIRST_ID) + 1
+        return BrokerOrderId(str(self.made))
+
+    def _made_before(self) -> list[str]:
+        known = [*(fill.id for fill in self.lane.fills), *(o.broker_id for o in self.lane.orders if o.broker_id)]
+        return [one for one in known if one.isdigit() and len(one) > 30] or ["0"]
 
 
 def _shown(order: Order, broker_id: BrokerOrderId, status: Status, claimed: int = 0) -> BrokerOrder:
@@ -199,6 +235,13 @@ def _shown(order: Order, broker_id: BrokerOrderId, status: Status, claimed: int 
     )
 
 
+def _reached(order: Order, price: Decimal) -> bool:
+    if order.price is None:
+        return False
+    gap = (price - order.price) * order.action.sign
+    return gap <= 0 if order.order_type is OrderType.LIMIT else gap >= 0
+
+
 def _waits(lane: Lane) -> str:
     """What keeps the first signal of the lane from its end."""
     if book.in_doubt(lane):
@@ -212,4 +255,4 @@ def _waits(lane: Lane) -> str:
     return "the lane is not at rest"
 
 
-__all__ = ["Rehearsal", "rehearse"]
+__all__ = ["Rehearsal", "priced", "rehearse"]

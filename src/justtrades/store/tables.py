@@ -460,6 +460,37 @@ class Outbox(Base):
     )
 
 
+class Heartbeat(Base):
+    """When a recorder's heartbeat was last heard, the period it names, and when its silence was told."""
+
+    __tablename__ = "heartbeats"
+    recorder_id: Mapped[str] = mapped_column(primary_key=True)
+    heard_at: Mapped[datetime]
+    period_seconds: Mapped[int | None]
+    told_at: Mapped[datetime | None]
+
+
+class SignalGap(Base):
+    """A signal before which, by its strategy's position, another is missing."""
+
+    __tablename__ = "signal_gaps"
+    signal_id: Mapped[str] = mapped_column(primary_key=True)
+    recorder_id: Mapped[str] = mapped_column(index=True)
+    at: Mapped[datetime]
+    text: Mapped[str]
+
+
+class ShadowLane(Base):
+    """What a recorder in shadow mode would hold."""
+
+    __tablename__ = "shadow_lanes"
+    recorder_id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(primary_key=True)
+    contract: Mapped[str] = mapped_column(primary_key=True)
+    state_json: Mapped[str]
+    updated_at: Mapped[datetime]
+
+
 def table(model: type[Base]) -> Table:
     """The model's Core table: hot paths speak Core, which costs a fraction of a session."""
     return cast(Table, model.__table__)
@@ -485,3 +516,6 @@ switches = table(Switch)
 admin_keys = table(AdminKey)
 notification_targets = table(NotificationTarget)
 outbox = table(Outbox)
+heartbeats = table(Heartbeat)
+signal_gaps = table(SignalGap)
+shadow_lanes = table(ShadowLane)

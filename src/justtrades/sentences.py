@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from justtrades.api.schemas import decimal_text
 from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.model import Order, OrderType, Outcome, Purpose
 from justtrades.positions.recorder import Mode, Reading, Recorder
 from justtrades.rehearse import Rehearsed
+from justtrades.store.types import plain as exact
 
 Row = dict[str, Any]
 
@@ -35,16 +35,22 @@ def account_sentence(one: Rehearsed) -> str:
 def alert_sentence(recorder: Recorder, reading: Reading, accounts: int) -> str:
     """What the alert asks, and of whom."""
     what = f"{reading.verb.replace('_', ' ')} {recorder.symbol or reading.ticker or ''}".strip()
-    size = f", {decimal_text(reading.quantity)} by the alert" if reading.quantity is not None else ""
+    size = f", {plain(reading.quantity)} by the alert" if reading.quantity is not None else ""
     where = ""
     if reading.position is not None:
         after = reading.position.after
-        side = "flat" if after == 0 else f"{'long' if after > 0 else 'short'} {decimal_text(abs(after))}"
+        side = "flat" if after == 0 else f"{'long' if after > 0 else 'short'} {plain(abs(after))}"
         where = f", so that the strategy is {side}"
     return f"{recorder.name}: {what}{size}{where}; {_accounts(accounts)}.{_shadow(recorder)}"
 
 
 # ── leaves ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def plain(value: Decimal) -> str:
+    """Without idle zeros."""
+    text = exact(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _accounts(number: int) -> str:
@@ -126,4 +132,4 @@ def _deed(row: Row) -> str:
 def _at(row: Row) -> str:
     if row["price"] is None or row["order_type"] == OrderType.MARKET:
         return ""
-    return f" at {decimal_text(Decimal(row['price']))}"
+    return f" at {plain(Decimal(row['price']))}"
