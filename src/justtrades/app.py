@@ -21,6 +21,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,11 @@ from justtrades.announce import announcing
 from justtrades.api.app import create_app
 from justtrades.api.parts import Parts
 from justtrades.broker.port import Broker, Refused
-from justtrades.broker.tradovate import Credentials, TradovateBroker, TradovateSettings
+from justtrades.broker.tradovate import Credentials, OAuthLogin, TradovateBroker, TradovateSettings
 from justtrades.courier import ChildCourier
 from justtrades.daily import Lookout
 from justtrades.desk import Desk
+from justtrades.grants import Grants
 from justtrades.logs import set_up_logging
 from justtrades.outbox import Outbox
 from justtrades.paper_house import PaperHouse, Tape
@@ -154,6 +156,7 @@ async def engine(settings: Settings, *, clock: Clock = utc_now, demo_token: str 
                 local_hash=hashed(local_key),
                 demo_token=demo_token,
                 notices=outbox,
+                grants=Grants(settings, database, box, clock, partial(_audit, database, audits)),
             )
             app = create_app(parts)
             stack.push_async_callback(app.state.audit.drain)
@@ -331,6 +334,13 @@ async def _drain(audits: dict[ConnectionId, AuditLog]) -> None:
         await audit.drain()
 
 
+def _audit(database: Database, audits: dict[ConnectionId, AuditLog], connection_id: ConnectionId) -> AuditLog:
+    """One a connection, for as long as the engine runs."""
+    if connection_id not in audits:
+        audits[connection_id] = AuditLog(database, connection_id)
+    return audits[connection_id]
+
+
 def _desk(
     settings: Settings,
     database: Database,
@@ -364,7 +374,7 @@ def _desk(
                 budget_per_hour=settings.budget_per_hour,
                 exchange_hours=row.environment != "paper",
             ),
-            audits.setdefault(row.id, AuditLog(database, row.id)),
+            _audit(database, audits, row.id),
             SealedTokens(database, box, row.id, base, house_of(row.environment), row.updated_at),
             clock,
         )
@@ -397,6 +407,8 @@ def _base_url(settings: Settings, environment: str) -> str:
 
 
 def _credentials(row: ConnectionRow, kept: dict[str, str]) -> Credentials:
+    if row.auth == "oauth":
+        return OAuthLogin(how=f"log in with OAuth: justtrades connection oauth-url {row.id} tells where")
     names = ("password", "app_id", "app_version", "device_id", "cid", "sec")
     given = {name: kept[name] for name in names if kept.get(name)}
     return Credentials(name=row.username or "paper", **{"password": "paper", "device_id": row.id, **given})

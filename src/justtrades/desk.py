@@ -73,7 +73,7 @@ from justtrades.positions.model import (
     Verb,
 )
 from justtrades.rehearse import Arrival, Rehearsed
-from justtrades.store import books, fees, shadows
+from justtrades.store import books, connections, fees, shadows
 from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.kept import was_kept
@@ -209,6 +209,14 @@ class Desk:
                 await self._log_out(connection_id)
             for row in wanted.values():
                 await self._log_in(row)
+
+    async def _log_in_anew(self, row: ConnectionRow) -> None:
+        """As if it had never been refused; whatever is left of this hour's token requests still counts."""
+        async with self._changing:
+            await self._log_out(row.id)
+            if row.auth == "password":  # an OAuth token is no program's to get again
+                await self.database.write(lambda c: connections.forget_token(c, row.id))
+            await self._log_in(row)
 
     async def _log_out(self, connection_id: ConnectionId) -> None:
         del self._rows[connection_id]
@@ -415,7 +423,11 @@ class Desk:
         return tuple(self._view(k, e) for k, e in lanes.items())
 
     async def test_connection(self, connection_id: ConnectionId) -> tuple[Account, ...]:
-        """The accounts this login sees now. Raises `BrokerError`."""
+        """The accounts this login sees now. A login that was refused is tried anew: a person asked. Raises
+        `BrokerError`."""
+        health, row = self.health(connection_id), self._rows.get(connection_id)
+        if row is not None and health is not None and health.state is ConnectionState.REFUSED:
+            await self._log_in_anew(row)
         link = self._link(connection_id)
         if link.login is None:
             raise Refused("offline", "the connection is not enabled")

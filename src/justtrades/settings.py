@@ -96,6 +96,14 @@ def _address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _token_address(text: str) -> str:
+    """Nothing else than `auth/*` may be asked where codes are exchanged."""
+    address = _address(text)
+    if not address.endswith("/auth/oauthtoken"):
+        raise ValueError("must be an address that ends with /auth/oauthtoken")
+    return address
+
+
 def _paper_address(text: str) -> str:
     """With the path under which `justtrades paper` answers, also when only host and port were given."""
     address = _address(text)
@@ -162,6 +170,11 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[str, AfterValidator(_proxies)] = ""
     tradovate_demo_url: Address = "https://demo.tradovateapi.com/v1"
     tradovate_live_url: Address = "https://live.tradovateapi.com/v1"
+    tradovate_oauth_url: Address = "https://trader.tradovate.com/oauth"
+    tradovate_oauth_token_url: Annotated[str, AfterValidator(_token_address)] | None = None
+    tradovate_oauth_redirect_url: Address | None = None
+    tradovate_oauth_client_id: Annotated[str, Field(pattern=r"^[!-~]{1,8192}$")] | None = None
+    tradovate_oauth_client_secret: SecretStr | None = None
     live_trading: bool = False
     request_timeout_seconds: Seconds = 5
     settle_seconds: Seconds = 15

@@ -280,7 +280,7 @@ async def test_the_same_name_at_demo_and_live_is_two_logins() -> None:
     ("changes", "told"),
     [
         ({"environment": "live"}, "LIVE_TRADING"),
-        ({"auth": "oauth"}, "oauth"),
+        ({"auth": "oauth", "environment": "paper"}, "oauth"),
         ({"password": None}, "username and password"),
         ({"environment": "moon"}, "environment"),
         ({"passwort": "x"}, "passwort is not known"),

@@ -24,6 +24,7 @@ from justtrades.api import (
     history,
     keys,
     notifications,
+    oauth,
     problems,
     recorders,
 )
@@ -73,6 +74,8 @@ def create_app(parts: Parts) -> FastAPI:
     app.router.routes.append(Route(f"{WEBHOOK}{{token}}", webhook, methods=["POST"], name="webhook"))
     app.include_router(health.router)
     app.include_router(docs.router)
+    app.state.oauth = oauth.Begins()
+    app.include_router(oauth.door)
     app.include_router(_api())
     app.openapi = partial(describe, app, parts)  # type: ignore[method-assign]  # FastAPI's own way to replace it
     return app
@@ -80,7 +83,7 @@ def create_app(parts: Parts) -> FastAPI:
 
 def _api() -> APIRouter:
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(admin)], route_class=AuditedRoute)
-    for module in (connections, recorders, history, explain, acts, keys, contracts, notifications):
+    for module in (connections, oauth, recorders, history, explain, acts, keys, contracts, notifications):
         api.include_router(module.router)
     return api
 

@@ -6,6 +6,7 @@ field for them. After each change the desk is told, so that logins follow at onc
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -51,7 +52,7 @@ async def add_connection(parts: PartsOf, body: ConnectionIn) -> ConnectionOut:
             environment=body.environment,
             auth=body.auth,
             username=body.username,
-            secrets=_secrets(body),
+            secrets=_with_device(connection, body, at),
             at=at,
         )
 
@@ -71,28 +72,28 @@ async def list_connections(parts: PartsOf, limit: Limit = USUAL, before: Cursor 
 @router.patch("/connections/{connection_id}")
 async def edit_connection(parts: PartsOf, connection_id: Id, body: ConnectionPatch) -> ConnectionOut:
     """New credentials, another name, on or off. What is not named stays."""
-    before = await _get(parts, connection_id)
+    before = await get(parts, connection_id)
     if body.enabled:
-        _check_live(parts, before.environment)
+        check_live(parts, before.environment)
     if body.enabled is False and before.enabled:
         _check_flat(parts, await _account_ids(parts, before.id))
     await _edit(parts, before, body)
-    return _shown(parts, await _get(parts, connection_id))
+    return _shown(parts, await get(parts, connection_id))
 
 
 @router.delete("/connections/{connection_id}")
 async def disable_connection(parts: PartsOf, connection_id: Id) -> ConnectionOut:
     """Stops using the login; refused while it holds a position."""
-    row = await _get(parts, connection_id)
+    row = await get(parts, connection_id)
     _check_flat(parts, await _account_ids(parts, row.id))
     await _edit(parts, row, ConnectionPatch(enabled=False))
-    return _shown(parts, await _get(parts, connection_id))
+    return _shown(parts, await get(parts, connection_id))
 
 
 @router.post("/connections/{connection_id}/test")
 async def try_connection(parts: PartsOf, connection_id: Id) -> ConnectionTested:
     """Asks the broker for the accounts of this login, now."""
-    row = await _get(parts, connection_id)
+    row = await get(parts, connection_id)
     found = await parts.desk.test_connection(row.id)
     return ConnectionTested(
         accounts=[
@@ -118,14 +119,14 @@ async def list_accounts(
 
 
 def _check(parts: Parts, body: ConnectionIn) -> None:
-    _check_live(parts, body.environment)
-    if body.auth == "oauth":
-        raise Problem(422, "auth: oauth is not available in this version; use password")
-    if body.environment != "paper" and not (body.username and body.password):
-        raise Problem(422, "a demo or live connection needs username and password")
+    check_live(parts, body.environment)
+    if body.auth == "oauth" and body.environment == "paper":
+        raise Problem(422, "auth: a paper connection logs in by itself; oauth is for demo and live")
+    if body.auth == "password" and body.environment != "paper" and not (body.username and body.password):
+        raise Problem(422, "a demo or live connection needs username and password, or auth oauth")
 
 
-def _check_live(parts: Parts, environment: str) -> None:
+def check_live(parts: Parts, environment: str) -> None:
     if environment == "live" and not parts.settings.live_trading:
         raise Problem(422, "live trading is off: set JUSTTRADES_LIVE_TRADING=true and start again")
 
@@ -145,14 +146,14 @@ def _check_only(
             continue
         if environment == "paper":
             raise Problem(409, f"there is a paper connection already, {other.id}: one shows all of its accounts")
-        if other.username == username:
+        if username is not None and other.username == username:
             raise Problem(409, f"the connection {other.id} uses this {environment} login already")
 
 
 # ── leaves ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _get(parts: Parts, connection_id: str) -> ConnectionRow:
+async def get(parts: Parts, connection_id: str) -> ConnectionRow:
     row = await parts.database.read(lambda c: connections.get(c, ConnectionId(connection_id)))
     if row is None:
         raise not_found("connection")
@@ -180,6 +181,14 @@ async def _edit(parts: Parts, row: ConnectionRow, body: ConnectionPatch) -> None
 def _secrets(body: Credentials) -> dict[str, str]:
     given: dict[str, str] = body.model_dump(exclude_none=True, include=set(_SECRETS))
     return given
+
+
+def _with_device(connection: Connection, body: ConnectionIn, at: datetime) -> dict[str, str]:
+    """A login by password names its device: the installation's own, unless another is given."""
+    given = _secrets(body)
+    if body.environment == "paper" or body.auth == "oauth" or "device_id" in given:
+        return given
+    return {**given, "device_id": connections.device_id(connection, at)}
 
 
 def _shown(parts: Parts, row: ConnectionRow) -> ConnectionOut:

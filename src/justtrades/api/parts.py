@@ -19,6 +19,7 @@ from justtrades.notices import Notices, Silent
 from justtrades.positions.model import AccountId, ConnectionId, ContractName, RecorderId, SignalId
 from justtrades.rehearse import Rehearsed
 from justtrades.settings import Settings
+from justtrades.store.connections import ConnectionRow
 from justtrades.store.secrets import Box
 from justtrades.store.session import Database
 
@@ -105,6 +106,13 @@ class Desk(Protocol):
     async def test_connection(self, connection_id: ConnectionId) -> tuple[Account, ...]: ...
 
 
+class Grants(Protocol):
+    """Log-ins by OAuth. Both raise a `BrokerError` with the reason."""
+
+    async def page(self, row: ConnectionRow, redirect_uri: str, state: str) -> str: ...
+    async def exchange(self, row: ConnectionRow, code: str, redirect_uri: str) -> str | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`admin_hashes` are hashes (`store.secrets.hashed`) of admin keys that stand in no table; `local_hash` is that
@@ -122,3 +130,4 @@ class Parts:
     demo_token: str | None = field(default=None, repr=False)
     notices: Notices = field(default_factory=Silent)
     courier: Courier = field(default_factory=ChildCourier)
+    grants: Grants | None = None

@@ -27,6 +27,8 @@ OPEN: Final = frozenset(
         ("GET", "/docs/start.js"),
         ("GET", "/docs/{asset}"),
         ("GET", "/openapi.json"),
+        ("GET", "/api/v1/oauth/callback"),  # the state is the key: see `oauth`
+        ("GET", "/oauth/callback"),
     }
 )
 
@@ -38,6 +40,7 @@ RULES: Final = {
     ("PATCH", "/connections/{connection_id}"): Scope.ADMIN,
     ("DELETE", "/connections/{connection_id}"): Scope.ADMIN,
     ("POST", "/connections/{connection_id}/test"): Scope.ADMIN,
+    ("GET", "/connections/{connection_id}/oauth-url"): Scope.ADMIN,
     ("GET", "/accounts"): Scope.READ,
     ("GET", "/contracts"): Scope.READ,
     # recorders

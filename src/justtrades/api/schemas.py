@@ -143,6 +143,7 @@ class ConnectionOut(Given):
     name: str
     environment: str
     auth: str
+    username: str | None = None
     enabled: bool
     state: Literal["connecting", "synced", "penalty", "refused", "offline"]
     reason: str | None = None
@@ -150,6 +151,14 @@ class ConnectionOut(Given):
     last_event_at: Moment | None = None
     budget: BudgetOut | None = None
     created_at: Moment
+
+
+class OAuthUrlOut(Given):
+    """`url` is the broker's page, which sends the browser back to `redirect_uri`."""
+
+    url: str
+    redirect_uri: str
+    expires_at: Moment
 
 
 class BrokerAccountOut(Given):

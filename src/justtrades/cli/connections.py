@@ -9,6 +9,7 @@ import typer
 
 from justtrades.cli import show
 from justtrades.cli.common import USUAL, Before, Json, Limit, group, reach
+from justtrades.cli.errors import Failed
 
 app = group("Logins at brokers.")
 
@@ -19,10 +20,16 @@ class Environment(StrEnum):
     LIVE = "live"
 
 
+class Auth(StrEnum):
+    PASSWORD = "password"
+    OAUTH = "oauth"
+
+
 @app.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="What you call it.")],
     environment: Annotated[Environment, typer.Option("--environment", "-e")] = Environment.PAPER,
+    auth: Annotated[Auth, typer.Option(help="oauth: log in on the broker's page instead.")] = Auth.PASSWORD,
     username: Annotated[str | None, typer.Option(help="Of the Tradovate login.")] = None,
     password: Annotated[str | None, typer.Option(help="Asked for when left out.")] = None,
     cid: Annotated[str | None, typer.Option(help="Client id of the API key.")] = None,
@@ -33,11 +40,12 @@ def add(
     json_: Json = False,
 ) -> None:
     """Add a login."""
-    if environment is not Environment.PAPER:
+    by_password = environment is not Environment.PAPER and auth is Auth.PASSWORD
+    if by_password:
         username = username or typer.prompt("user name")
         password = password or typer.prompt("password", hide_input=True)
-        if cid is not None and sec is None:
-            sec = typer.prompt("secret of the API key", hide_input=True)
+    if cid is not None and sec is None and environment is not Environment.PAPER:
+        sec = typer.prompt("secret of the API key", hide_input=True)
     given = {
         "username": username,
         "password": password,
@@ -47,8 +55,30 @@ def add(
         "app_version": app_version,
         "device_id": device_id,
     }
-    body = {"name": name, "environment": environment, **{key: value for key, value in given.items() if value}}
-    show.fields(reach().act("POST", "/connections", body), json_=json_)
+    body = {
+        "name": name,
+        "environment": environment,
+        **({"auth": auth} if auth is Auth.OAUTH else {}),
+        **{key: value for key, value in given.items() if value},
+    }
+    made = reach().act("POST", "/connections", body)
+    if auth is Auth.OAUTH:
+        made |= {"open_in_a_browser": _page(made["id"])}
+    show.fields(made, json_=json_)
+
+
+@app.command("oauth-url")
+def oauth_url(connection_id: str, json_: Json = False) -> None:
+    """The broker's page on which to log this connection in; good for ten minutes and one use."""
+    show.fields(reach().act("GET", f"/connections/{connection_id}/oauth-url"), json_=json_)
+
+
+def _page(connection_id: str) -> str:
+    """The connection is there already; without an OAuth client its page comes later."""
+    try:
+        return str(reach().act("GET", f"/connections/{connection_id}/oauth-url")["url"])
+    except Failed as error:
+        return f"not yet: {error}"
 
 
 @app.command("list")

@@ -13,15 +13,17 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Protocol
+from uuid import uuid4
 
 from sqlalchemy import Connection, Row, bindparam, select, true
 
 from justtrades.positions.model import ConnectionId, ContractName
 from justtrades.store.dialects import insert_or_update
 from justtrades.store.secrets import Box
-from justtrades.store.tables import connections, contracts
+from justtrades.store.tables import connections, contracts, switches
 
 _ID_LENGTH: Final = 24
+_DEVICE: Final = "device id"
 _C = connections.c
 _seen: Final = select(_C.id, _C.name, _C.environment, _C.auth, _C.username, _C.enabled, _C.created_at, _C.updated_at)
 _one: Final = connections.update().where(_C.id == bindparam("b_id"))
@@ -92,6 +94,16 @@ def add(
     new = ConnectionRow(connection_id, name, environment, auth, username, True, at, at)
     insert(connection, new, _sealed(box, new.id, secrets))
     return new
+
+
+def device_id(connection: Connection, at: datetime) -> str:
+    """One for this installation, made when it is first asked for: a live login may refuse a device it has not seen."""
+    found = connection.execute(select(switches.c.reason).where(switches.c.name == _DEVICE)).scalar_one_or_none()
+    if found is None:
+        found = str(uuid4())
+        row = {"name": _DEVICE, "is_on": True, "reason": found, "at": at}
+        connection.execute(switches.insert(), row)
+    return str(found)
 
 
 def insert(connection: Connection, new: ConnectionRow, sealed: bytes | None = None) -> None:
