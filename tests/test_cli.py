@@ -158,6 +158,7 @@ def test_reading_commands_ask_the_engine_and_print_what_it_says(
         ),
         (["reconcile"], ("POST", "/reconcile", {"account_id": None}), {"lanes": []}),
         (["connection", "add", "p"], ("POST", "/connections", {"name": "p", "environment": "paper"}), {"id": "p"}),
+        (["connection", "oauth-url", "p"], ("GET", "/connections/p/oauth-url", None), {"url": "https://broker.test"}),
         (["connection", "test", "p"], ("POST", "/connections/p/test", None), {"accounts": []}),
         (["recorder", "disable", "r1"], ("DELETE", "/recorders/r1", None), {}),
         (

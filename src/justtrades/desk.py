@@ -181,6 +181,7 @@ class Desk:
             for one in waiting:
                 self._again(one, taken)
             self._ready.set()
+            await asyncio.Event().wait()  # also while there is no login and no lane: another may be added
 
     async def started(self) -> None:
         """Returns once lanes are loaded and logins are under way."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -235,6 +236,15 @@ async def test_a_connections_secrets_go_in_and_never_come_out(world: World) -> N
         assert "zq9" not in answer.text
     kept = await world.database.read(lambda c: connections.load_secrets(c, world.parts.box, made.json()["id"]))
     assert kept["password"] == "zq9-password"
+
+
+async def test_logins_name_the_installations_device_unless_another_is_given(world: World) -> None:
+    devices = []
+    for name, given in (("a", {}), ("b", {}), ("c", {"device_id": "of-my-own"})):
+        made = await world.send("POST", "/connections", {**DEMO, "name": name, "username": name, **given})
+        load = partial(connections.load_secrets, box=world.parts.box, connection_id=made.json()["id"])
+        devices.append((await world.database.read(load))["device_id"])
+    assert devices[0] == devices[1] != devices[2] == "of-my-own"
 
 
 async def test_a_paper_connection_needs_only_a_name(world: World) -> None:
