@@ -9,6 +9,7 @@ from justtrades.broker.port import ConnectionState
 from justtrades.positions.model import ConnectionId
 from justtrades.store import connections
 from justtrades.store.connections import Token
+from tests.broker.tradovate.virtual import settle
 from tests.desk.fakes import PAPER, World, played
 
 
@@ -27,6 +28,7 @@ async def test_a_test_of_a_refused_login_forgets_the_refusal_and_logs_in_anew(he
     here.broker.state = ConnectionState.REFUSED
     found = await here.desk.test_connection(PAPER)
     assert len(found) == 2
+    await settle()
     assert here.broker.runs == ["start", "close", "start"]
     assert await kept(here) is None
 
