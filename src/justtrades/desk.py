@@ -40,6 +40,7 @@ from justtrades.executor import Executor, Switch
 from justtrades.lane_view import LaneView, view
 from justtrades.login import LaneReport, Link, Login, lane_in
 from justtrades.notices import Kind, Notify, silent
+from justtrades.overdue import Overdue
 from justtrades.past import Past, Remembered
 from justtrades.positions import book, contracts
 from justtrades.positions.contracts import RollRule
@@ -142,8 +143,10 @@ class Desk:
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
     _signals: Dispatch = field(init=False)
     _checks: Checks = field(init=False)
+    _overdue: Overdue = field(init=False)
 
     def __post_init__(self) -> None:
+        self._overdue = Overdue(self.clock, self.rolls, self.notify)
         self._checks = Checks(self.clock, self._link, self.price_tolerance, self.ask_price)
         self._signals = Dispatch(
             database=self.database,
@@ -284,6 +287,7 @@ class Desk:
         if streaming:
             self._synced_once.add(login.connection_id)
         self._checks.pictured(login.connection_id, picture)
+        self._overdue.look(executor.lane for _, _, executor in self._lanes_of(login.connection_id))
         for account, contract, executor in self._lanes_of(login.connection_id):
             if account in picture.accounts:
                 executor.tell(_as_event(picture.began_at, lane_in(picture, account, contract), streaming=streaming))

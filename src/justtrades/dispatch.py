@@ -165,7 +165,7 @@ class Dispatch:
         checks = self.checks.at_hand(account.connection_id, judged.contract, arrival.reading)
         if checks is None:
             return False
-        self._tell_signal(executor, replace(judged.signal, checks=checks))
+        self._tell_signal(executor, replace(judged.signal, checks=(*judged.signal.checks, *checks)))
         return True
 
     def _judge(self, arrival: Arrival, route: Route) -> Bound | Ended:
@@ -222,7 +222,8 @@ class Dispatch:
         signal, name = judged.signal, judged.contract
         executor = self.lanes.get((route.account_id, name))
         record = await self.link(account.connection_id).contract(name) if executor is None else None
-        signal = replace(signal, checks=await self.checks.asked(account.connection_id, name, arrival.reading, record))
+        asked = await self.checks.asked(account.connection_id, name, arrival.reading, record)
+        signal = replace(signal, checks=(*signal.checks, *asked))
         if executor is None and signal.refusal is not None:
             self.end_route(arrival.signal_id, route.account_id, Outcome.BLOCKED, signal.refusal)
             return True

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from justtrades.positions import contracts
-from justtrades.positions.choice import choose
+from justtrades.positions.choice import choose, reason
 from justtrades.positions.contracts import ROOTS, RollRule
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import (
@@ -98,14 +98,20 @@ def judge(
         return Ended(Outcome.BLOCKED, full, name)
     if not signal.verb.enters and all(lane.contract.name != name for lane in here):
         return Ended(Outcome.NO_ACTION, "flat: nothing was ever traded here", name)
+    if signal.verb.enters:
+        why = reason(_symbol(arrival), name, contracts.trade_date(now), rolls)
+        signal = replace(signal, checks=(Check("contract", True, why),))
     return Bound(signal, name)
 
 
 def contract_name(
     arrival: Arrival, lanes: Iterable[Lane], now: datetime, rolls: Mapping[str, RollRule] = NO_ROLLS
 ) -> ContractName | Blocked:
-    text = arrival.recorder.symbol or arrival.reading.ticker
-    return choose(text, contracts.trade_date(now), lanes, arrival.recorder.id, rolls)
+    return choose(_symbol(arrival), contracts.trade_date(now), lanes, arrival.recorder.id, rolls)
+
+
+def _symbol(arrival: Arrival) -> str | None:
+    return arrival.recorder.symbol or arrival.reading.ticker
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ def _route(books: Books, arrival: Arrival, route: Route, now: datetime) -> Rehea
     if lane is None:
         lane = _new_lane(route.account_id, judged.contract, killed=books.killed)
     price = arrival.reading.price
-    signal = replace(judged.signal, checks=books.checks.get(route.account_id, ()))
+    signal = replace(judged.signal, checks=(*judged.signal.checks, *books.checks.get(route.account_id, ())))
     played = rehearse(lane, signal, now, books.limits, price if price is not None else _nominal(lane))
     done = played.done
     return Rehearsed(

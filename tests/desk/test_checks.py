@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 
@@ -145,3 +146,34 @@ async def test_a_named_contract_of_the_past_is_blocked_by_the_calendar_when_the_
 ) -> None:
     outcome, reason = await here.outcome(await here.alert(Verb.BUY, recorder(symbol="MNQU2026")))
     assert (outcome, reason) == (Outcome.BLOCKED, "MNQU6 has expired: 2026-09-18 by the calendar")
+
+
+# ── positions that stay behind ───────────────────────────────────────────────────────────────────────────
+
+
+@played(truth_poll=20.0)
+async def test_a_position_past_its_roll_day_is_told_of_once_a_trade_date_until_it_is_closed(here: World) -> None:
+    told: list[tuple[str, str]] = []
+    here.desk._overdue.notify = lambda _, title, body: told.append((title, body))
+    await here.trade(Verb.BUY)
+    for days in (16, 17, 17, 18):  # 10 December, twice, and the day before and after
+        here.clock.ahead = timedelta(days=days)
+        await asyncio.sleep(50)
+    assert [title for title, _ in told] == ["MNQZ6 is held past its roll day"] * 2
+    assert "roll day 2026-12-10, expiry 2026-12-18" in told[0][1]
+    assert "the next entry takes MNQH7" in told[0][1]
+    await here.trade(Verb.CLOSE)
+    here.clock.ahead = timedelta(days=21)
+    await asyncio.sleep(50)
+    assert len(told) == 2
+
+
+@played()
+async def test_the_receipt_of_an_entry_names_its_contract_and_both_checks(here: World) -> None:
+    here.broker.expires[MNQ] = here.clock() + HOUR
+    signal = await here.alert(Verb.BUY, price="100")
+    await here.outcome(signal)
+    said = "\n".join(notes(here, signal))
+    assert "rule contract: passed (MNQ1! is MNQZ6 until it rolls on 2026-12-10)" in said
+    assert "rule expiry: passed (MNQZ6 trades until " in said
+    assert "rule price: passed (warning: " in said

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from justtrades.positions.choice import choose
+from justtrades.positions.choice import choose, reason
 from justtrades.positions.contracts import Days, RollRule
 from justtrades.positions.model import (
     AccountId,
@@ -75,6 +75,33 @@ def test_the_month_before_held_by_another_recorder_means_that_the_account_has_no
 def test_a_later_month_held_by_another_recorder_is_his_own_affair() -> None:
     assert choose("MNQ1!", BEFORE_THE_ROLL, [held("MNQH7", by=OTHERS)], MINE) == "MNQZ6"
     assert choose("MNQ2!", BEFORE_THE_ROLL, [held("MNQZ6", by=OTHERS)], MINE) == "MNQH7"
+
+
+# ── why, for the receipt ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "contract", "today", "expected"),
+    [
+        ("CME_MINI:MNQ1!", "MNQZ6", BEFORE_THE_ROLL, "MNQ1! is MNQZ6 until it rolls on 2026-12-10"),
+        ("MNQ1!", "MNQH7", AFTER_IT, "MNQ1! is MNQH7 until it rolls on 2027-03-11"),
+        ("MNQZ2026", "MNQZ6", AFTER_IT, "the symbol names MNQZ6"),
+    ],
+)
+def test_the_receipt_says_why_it_is_this_contract(text: str, contract: str, today: date, expected: str) -> None:
+    assert reason(text, ContractName(contract), today) == expected
+
+
+def test_the_receipt_says_that_a_position_stays_behind_the_roll() -> None:
+    told = reason("MNQ1!", ContractName("MNQZ6"), AFTER_IT)
+    assert told.startswith("MNQ1! stays in MNQZ6, which is held")
+    assert told.endswith("the front month is MNQH7")
+
+
+@pytest.mark.parametrize(("day", "warned"), [(29, False), (30, True)])
+def test_an_entry_past_first_notice_is_warned_of_delivery(day: int, warned: bool) -> None:
+    told = reason("GCZ6", ContractName("GCZ6"), date(2026, 11, day))
+    assert ("warning: its first notice day was 2026-11-30" in told) is warned
 
 
 def test_an_operators_own_roll_counts() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 from justtrades.positions import contracts
-from justtrades.positions.contracts import Continuous, Dated, RollRule
+from justtrades.positions.contracts import Continuous, Dated, RollRule, Root
 from justtrades.positions.model import ContractName, Lane, RecorderId
 from justtrades.positions.recorder import Blocked
 from justtrades.positions.rolls import NO_ROLLS
@@ -38,6 +38,24 @@ def choose(
     return ContractName((held or front).tradovate)
 
 
+def reason(text: str | None, contract: ContractName, today: date, rolls: Mapping[str, RollRule] = NO_ROLLS) -> str:
+    """Why `choose` answered so, in words for the receipt; with a warning past the day of first notice."""
+    symbol = contracts.parse_symbol(text or contract, today)
+    front = contracts.resolve(symbol, today, rolls)
+    chosen = front if contract == front.tradovate else _named(contract, symbol.root, today)
+    if isinstance(symbol, Dated):
+        why = f"the symbol names {contract}"
+    elif chosen != front:
+        why = f"{symbol} stays in {contract}, which is held or on its way; the front month is {front.tradovate}"
+    else:
+        rolls_on = contracts.roll_date(symbol.root, front.month, front.year, rolls.get(symbol.root.symbol))
+        why = f"{symbol} is {contract} until it rolls on {rolls_on.isoformat()}"
+    notice = contracts.first_notice(symbol.root, chosen.month, chosen.year)
+    if notice is None or notice > today:
+        return why
+    return f"{why}; warning: its first notice day was {notice.isoformat()}, and who holds it may have to take delivery"
+
+
 def _held(symbol: Continuous, front: Dated, today: date, busy: list[Lane], recorder_id: RecorderId) -> Dated | None:
     own = [lane for lane in busy if recorder_id in _recorders(lane)]
     if own:
@@ -61,8 +79,11 @@ def _recorders(lane: Lane) -> set[RecorderId | None]:
 
 def _dated(lane: Lane, symbol: Continuous, today: date) -> Dated:
     """A Tradovate name is its root, a month letter and one digit of the year."""
-    month, digit = lane.contract.name[-2], int(lane.contract.name[-1])
-    return Dated(symbol.root, month, contracts.year_of_digit(digit, today))
+    return _named(lane.contract.name, symbol.root, today)
+
+
+def _named(name: ContractName, root: Root, today: date) -> Dated:
+    return Dated(root, name[-2], contracts.year_of_digit(int(name[-1]), today))
 
 
 def _order(contract: Dated) -> tuple[int, int]:

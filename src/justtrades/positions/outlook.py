@@ -14,7 +14,17 @@ from datetime import date, timedelta
 from typing import Final
 
 from justtrades.positions.calendar import business_days_before
-from justtrades.positions.contracts import Dated, RollRule, Root, expiry, first_notice, front, roll_date
+from justtrades.positions.contracts import (
+    Dated,
+    RollRule,
+    Root,
+    expiry,
+    first_notice,
+    front,
+    parse_symbol,
+    roll_date,
+)
+from justtrades.positions.model import ContractName
 from justtrades.positions.rolls import NO_ROLLS
 
 NEAR: Final = timedelta(days=7)
@@ -55,6 +65,21 @@ def outlook(root: Root, today: date, rolls: Mapping[str, RollRule] = NO_ROLLS) -
         first_notice=first_notice(root, now.month, now.year),
         tradingview=charted(root, today),
     )
+
+
+def behind(contract: ContractName, today: date, rolls: Mapping[str, RollRule] = NO_ROLLS) -> str | None:
+    """What to know of a position in a contract that has rolled; None while it has not."""
+    held = parse_symbol(contract, today)
+    if not isinstance(held, Dated):
+        return None
+    root, rolled = held.root, roll_date(held.root, held.month, held.year, rolls.get(held.root.symbol))
+    if today < rolled:
+        return None
+    notice = first_notice(root, held.month, held.year)
+    days = [f"roll day {rolled.isoformat()}", f"first notice {notice.isoformat()}" if notice is not None else ""]
+    days.append(f"expiry {expiry(root, held.month, held.year).isoformat()}")
+    following = front(root, today, rolls.get(root.symbol)).tradovate
+    return f"{', '.join(filter(None, days))}. It stays until it is closed; the next entry takes {following}."
 
 
 def charted(root: Root, today: date) -> tuple[Dated, ...]:
