@@ -21,6 +21,10 @@ CLAIM = 45.0
 """Two comparisons with the broker's lists, and a little."""
 TRADE = """select recorder_id, signal_id, side from recorded_trades
            where status = 'open' and account_id = ? and contract = ?"""
+HALTED = "select halted from lanes where account_id = ? and contract = ?"
+TOLD = """select 1 from signal_notes n join recorded_trades t on t.signal_id = n.signal_id
+          where t.status = 'open' and t.account_id = ? and t.contract = ? and n.alarm
+          and (n.text like ? or n.text like ?)"""
 RULES = "select recorder_json from signals where id = ?"
 
 
@@ -79,9 +83,11 @@ class Protected(Checker):
         return bool(wanted(self.facts, place)) and not self._stopped(place)
 
     def _stopped(self, place: Place) -> bool:
-        """A refusal, a halt, or a person's cancel: shown, and a person's to decide."""
-        query = "select halted from lanes where account_id = ? and contract = ?"
-        return bool(self.facts.one(query, *self.facts.lane(place))) or place in self.facts.hands
+        """A refusal, a halt, or somebody else's cancel: told, and a person's to decide."""
+        lane = self.facts.lane(place)
+        if place in self.facts.hands or self.facts.one(HALTED, *lane):
+            return True
+        return self.facts.one(TOLD, *lane, "%not by us%", "%refused the%") is not None
 
 
 def wanted(facts: Facts, place: Place) -> tuple[list[dict[str, Any]], dict[str, Any] | None] | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from justtrades.positions.model import Verb
-from tests.positions.lane_world import started, terms
+from justtrades.positions.events import OrderReported
+from justtrades.positions.model import Outcome, Status, Verb
+from tests.positions.lane_world import AtBroker, started, terms
 
 
 def test_a_stop_without_a_target_takes_no_id_that_the_next_order_gets() -> None:
@@ -13,3 +14,17 @@ def test_a_stop_without_a_target_takes_no_id_that_the_next_order_gets() -> None:
         world.run()
     ids = [order.client_id for order in world.orders.values()]
     assert len(ids) == len(set(ids)) == 3
+
+
+def test_an_order_rejected_without_a_reason_ends_its_signal_with_one() -> None:
+    world = started()
+
+    def reject(order: AtBroker) -> None:
+        order.status = Status.REJECTED
+        world.queue.append(OrderReported(order.report()))
+
+    world.trade = reject  # type: ignore[method-assign]  # the same broker in a bad mood
+    signal = world.alert(Verb.BUY)
+    world.run()
+    done = world.outcome(signal)
+    assert (done.outcome, done.reason) == (Outcome.REJECTED, "the broker rejected it and named no reason")

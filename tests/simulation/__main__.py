@@ -1,30 +1,32 @@
-"""`make soak SEEDS=n START=first`: the schedules on many seeds, ending with one line and its exit code."""
+"""`make soak SEEDS=n START=first`: the schedules on many seeds, ending with one line and its exit code.
+
+Seeds play the kinds of misfortune in turn, each on the whole engine; every eleventh plays the core alone.
+`--seconds` plays for that long instead of a number of seeds.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from tests.simulation.hard_schedules import KINDS, run_hard
-from tests.simulation.lane_schedules import run
+from tests.simulation.soak import Soaked, every_seed
 
-
-def play(seed: int) -> str | None:
-    """One seed: the plain schedule, then each hard kind in turn by its number."""
-    kind = list(KINDS)[seed % len(KINDS)]
-    return run(seed) or run_hard(seed, kind)
+SHOWN = 5
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--start", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=None)
     asked = parser.parse_args()
-    found = [told for seed in range(asked.start, asked.start + asked.seeds) if (told := play(seed)) is not None]
-    for told in found[:5]:
-        print(told, end="\n\n")
-    print(f"seeds {asked.seeds}, violations {len(found)}")
-    return 1 if found else 0
+    done = Soaked()
+    for story in every_seed(done, asked.start, asked.seeds, asked.seconds):
+        if done.violations <= SHOWN:
+            print(story, end="\n\n", flush=True)
+    print(done.figures)
+    print(f"seeds {done.seeds}, violations {done.violations}")
+    return 1 if done.violations else 0
 
 
 if __name__ == "__main__":

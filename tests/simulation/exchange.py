@@ -177,9 +177,17 @@ class Exchange:
     async def limit(self, account: int, **changes: object) -> None:
         """New limits of an account (`simulator.book.Account`)."""
         book = self.floor.venue.book.accounts
-        now = book[account]
-        fields = {name: changes.get(name, getattr(now, name)) for name in Account.__slots__}
-        await self.floor.set_account(Account(**fields))  # type: ignore[arg-type]  # fields by name
+        await self.floor.set_account(replace(book[account], **changes))  # type: ignore[arg-type]  # fields by name
+
+    async def free(self, account: int) -> None:
+        """No limits any more, where there were some."""
+        book = self.floor.venue.book.accounts
+        if book[account] != Account(account, book[account].name):
+            await self.floor.set_account(Account(account, book[account].name))
+
+    async def roll(self) -> None:
+        outcome = await self.floor.act(lambda venue, now: venue.roll(now))
+        self.floor.tell(outcome.frames)
 
     # ── manners ──
 

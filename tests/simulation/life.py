@@ -42,6 +42,8 @@ T = TypeVar("T")
 BASE = "http://broker.invalid/v1"
 MEMORY = "sqlite+aiosqlite:///:memory:"
 TRUTH_POLL = 20.0
+PENALTY_REST = 40.0
+"""An hour by default; shorter here so that a schedule need not last one."""
 PASSWORD = "hush-hush-hush"
 SEAL = base64.urlsafe_b64encode(bytes(32)).decode()
 MAX_AGE = timedelta(seconds=30)
@@ -176,7 +178,9 @@ class Life:
         audit = AuditLog(self.database, row.id)
         self.audits.append(audit)
         return TradovateBroker(
-            TradovateSettings(BASE, Credentials("paper", PASSWORD), budget_per_minute=self.budget),
+            TradovateSettings(
+                BASE, Credentials("paper", PASSWORD), penalty_rest=PENALTY_REST, budget_per_minute=self.budget
+            ),
             audit,
             SealedTokens(self.database, Box(SEAL), row.id, BASE, house_of(row.environment), row.updated_at),
             loop.clock,

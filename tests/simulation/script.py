@@ -57,11 +57,11 @@ KINDS = (
     Kind("crashes", Weather(lost_answer=0.03), TRADING + CRASHES),
     Kind("reads", Weather(slow=0.1, lag=8.0, partial=0.03, lost_answer=0.04), (*TRADING, ("manners", 2))),
     Kind("disk", Weather(lost_answer=0.03), (*TRADING, ("disk", 4), ("crash at a point", 1))),
-    Kind("the broker says no", Weather(), (*TRADING, ("no", 6), ("limits", 2), ("slices", 2))),
+    Kind("the broker says no", Weather(), (*TRADING, ("no", 6), ("limits", 2), ("slices", 2), ("roll", 1))),
     Kind("people", Weather(lost_answer=0.04), (*TRADING, ("person", 6), ("crash", 1))),
+    Kind("hands", Weather(lost_answer=0.02), (*TRADING, ("hand", 5))),
     Kind("everything", EVERYTHING, TRADING + CRASHES + STREAM + REST, contracts=2),
 )
-HANDS = Kind("hands", Weather(), (*TRADING, ("hand", 5)))
 
 
 # ── recorders ────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,7 +165,7 @@ async def _crash_at(world: World, rng: Random) -> None:
 
 async def _socket(world: World, rng: Random) -> None:
     """Something befalls the user socket."""
-    what = rng.choice(["drop", "half open", "silence", "shutdown"])
+    what = rng.choice(["drop", "half open", "silence", "leave", "shutdown", "kick out", "expire", "maintenance"])
     world.trace.tell(f"* the socket: {what}")
     tubes = world.engine.dialler.tubes if world.engine is not None else []
     match what:
@@ -177,6 +177,13 @@ async def _socket(world: World, rng: Random) -> None:
                 tube.half_open = True
         case "silence":
             world.exchange.sockets.silence()
+        case "leave":
+            world.exchange.sockets.leave()
+        case "kick out" | "expire":
+            world.end_logins(kick=what == "kick out")
+        case "maintenance":
+            world.exchange.counter.doors.shut(rng.uniform(1, 15))
+            world.exchange.sockets.shut_down("Maintenance")
         case _:
             world.exchange.sockets.shut_down(rng.choice(["Maintenance", "ConnectionQuotaReached"]))
 
@@ -188,11 +195,11 @@ async def _person(world: World, rng: Random) -> None:
     world.trace.tell(f"* somebody: {what}")
     match what:
         case "close":
-            world.door(world.ask("close", account, contract, "somebody"))
+            world.door(world.press("close", account, contract, "somebody"))
         case "flatten":
-            world.door(world.ask("flatten", rng.choice([None, account]), "somebody"))
+            world.door(world.press("flatten", rng.choice([None, account]), "somebody"))
         case "reconcile":
-            world.door(world.ask("reconcile", None))
+            world.door(world.press("reconcile", None))
         case _:
             world.door(world.kill(on=world.facts.killed_at is None))
 
@@ -222,8 +229,11 @@ async def _no(world: World, rng: Random) -> None:
             "late_reject:NotEnoughLiquidity:no",
             "exchange_cancel",
             "penalty:2",
+            "error_text:no",
+            "violations:orderQty:no",
             "401",
             "423",
+            "429",
         ]
     )
     endpoint = rng.choice(orders)
@@ -240,6 +250,12 @@ async def _limits(world: World, rng: Random) -> None:
     world.trace.tell(f"* account limits: {name} {value}")
     await world.exchange.limit(world.exchange.account_id(1), **{name: value})
     asyncio.get_running_loop().call_later(rng.uniform(2, 20), world.net.spawn_later, world.lift_limits)
+
+
+async def _roll(world: World, rng: Random) -> None:
+    """A new session: Day orders expire, positions are carried."""
+    world.trace.tell("* the session rolls")
+    await world.exchange.roll()
 
 
 async def _slices(world: World, rng: Random) -> None:
@@ -295,6 +311,7 @@ ACTS: dict[str, Act] = {
     "slices": _slices,
     "manners": _manners,
     "hand": _hand,
+    "roll": _roll,
     "alert": _alert,
     "close": _close,
     "burst": _burst,
@@ -326,6 +343,10 @@ class Played:
 
 def kind_of(seed: int) -> Kind:
     return KINDS[seed % len(KINDS)]
+
+
+def named(name: str) -> Kind:
+    return next(kind for kind in KINDS if kind.name == name)
 
 
 def play(seed: int, kind: Kind | None = None) -> Played:
@@ -415,4 +436,4 @@ def story(world: World, kind: Kind, most: int = 60) -> str:
     return "\n".join(head + lines)
 
 
-__all__ = ["KINDS", "Kind", "Played", "kind_of", "play", "story"]
+__all__ = ["KINDS", "Kind", "Played", "kind_of", "named", "play", "story"]

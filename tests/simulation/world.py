@@ -16,6 +16,7 @@ from typing import Any
 from justtrades.broker.simulator.tape import Event
 from justtrades.positions.model import AccountId, Lane, News, Noted, SignalDone, TradeClosed
 from justtrades.positions.recorder import Recorder
+from justtrades.store.session import NotDurable
 from tests.invariants.checker import Written
 from tests.invariants.facts import Answered, Facts, Traded
 from tests.simulation import loop
@@ -26,6 +27,7 @@ from tests.simulation.wires import Net
 
 ACCOUNTS = 2
 PRICES = {"MNQZ6": Decimal(25_000), "MESZ6": Decimal(6_800)}
+MOST_LOGINS_ENDED = 2
 CRASH_POINTS = (
     "before a commit",
     "after a commit",
@@ -63,6 +65,7 @@ class World(Troubled):
         self.trouble = Trouble()
         self.trace = Trace()
         self.steps = 0
+        self._logins_ended = 0
         self.recorders: dict[str, Recorder] = {}
         self.crash_in: tuple[str, int] | None = None
         self._budget = budget
@@ -242,27 +245,46 @@ class World(Troubled):
         if signal_id is not None or not self.trouble.full:  # what a full disk refuses cannot be listed either
             self.facts.answers.append(answer)
 
-    async def ask(self, verb: str, *arguments: Any) -> None:
-        """A person's act at the desk."""
+    async def press(self, verb: str, *arguments: Any) -> None:
+        """A person's act at the desk, whatever comes of it."""
+        await self.ask(verb, *arguments)
+
+    async def ask(self, verb: str, *arguments: Any) -> bool:
+        """Whether the desk took it."""
         engine = self.engine
         if engine is None:
-            return
+            return False
         await engine.desk.started()
-        with contextlib.suppress(LookupError):
+        try:
             await getattr(engine.desk, verb)(*arguments)
+        except (LookupError, NotDurable) as error:
+            self.trace.tell(f"    somebody is told: {error}")
+            return False
+        return True
 
     async def kill(self, *, on: bool) -> None:
         if not on:
             self.facts.killed_at = None
-        await self.ask("kill", on, "the simulation", "somebody")
-        if on:
-            self.facts.killed_at = loop.clock()
-        self.trace.tell(f"  * the kill switch is {'on' if on else 'off'}")
+        if await self.ask("kill", on, "the simulation", "somebody"):
+            if on:
+                self.facts.killed_at = loop.clock()
+            self.trace.tell(f"  * the kill switch is {'on' if on else 'off'}")
+
+    def end_logins(self, *, kick: bool) -> None:
+        """Sessions or tokens end, but seldom enough that the hour's log-ins suffice."""
+        self._logins_ended += 1
+        if self._logins_ended > MOST_LOGINS_ENDED:
+            return
+        sessions = self.exchange.counter.sessions
+        if kick:
+            sessions.close_all("ConnectionQuotaReached")
+        else:
+            sessions.expire_all()
+            self.exchange.sockets.expire()
 
     async def lift_limits(self) -> None:
         for number in range(1, ACCOUNTS + 1):
-            free = {"liquidation_only": False, "locked": False, "max_position": None, "late_risk": False}
-            await self.exchange.limit(self.exchange.account_id(number), max_order_qty=None, **free)
+            await self.exchange.free(self.exchange.account_id(number))
 
     def account(self, number: int) -> AccountId:
         return AccountId(f"paper-{self.exchange.account_id(number)}")

@@ -364,7 +364,7 @@ def _entry_outcome(lane: Lane, job: Job, order: Order, done: int) -> tuple[Outco
     if order.status is Status.ABSENT:
         return _absent_outcome(lane, job, order)
     if order.status is Status.REJECTED:
-        return Outcome.REJECTED, said(order)
+        return Outcome.REJECTED, said(order) or "the broker rejected it and named no reason"
     if order.cancel_asked and overtaken(lane, job):
         return Outcome.SUPERSEDED, "cancelled unfilled: overtaken by a later close"
     if order.cancel_asked and lane.killed:

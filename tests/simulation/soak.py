@@ -1,0 +1,77 @@
+"""Many seeds, one after the other, and what came of them."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+from tests.simulation.hard_schedules import KINDS, run_hard
+from tests.simulation.lane_schedules import run
+from tests.simulation.script import Played, play
+
+CORE_EVERY = 11
+"""Every so many seeds the core plays alone instead of the whole engine; prime to the number of its kinds."""
+
+
+@dataclass
+class Soaked:
+    seeds: int = 0
+    violations: int = 0
+    steps: int = 0
+    fills: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def figures(self) -> str:
+        took = max(time.monotonic() - self.began, 0.001)
+        rate = self.seeds / took * 60
+        return f"{self.steps} steps, {self.fills} fills, {rate:.0f} schedules a minute"
+
+
+def every_seed(done: Soaked, start: int, seeds: int, seconds: float | None = None) -> Iterator[str]:
+    """The stories of those that failed; stops after `seeds`, or after `seconds`."""
+    with quiet():
+        for seed in count(start):
+            if done.seeds >= seeds if seconds is None else time.monotonic() - done.began >= seconds:
+                return
+            yield from _of_one(done, seed)
+
+
+def _of_one(done: Soaked, seed: int) -> Iterator[str]:
+    done.seeds += 1
+    core = seed % CORE_EVERY == 0
+    stories = (run(seed), run_hard(seed, list(KINDS)[seed % len(KINDS)])) if core else (whole(done, play(seed)),)
+    for story in stories:
+        if story is not None:
+            done.violations += 1
+            yield story
+
+
+def whole(done: Soaked, played: Played) -> str | None:
+    """The story of a schedule that broke something; None when it held."""
+    done.steps += played.steps
+    done.fills += played.fills
+    return failed(played)
+
+
+def failed(played: Played) -> str | None:
+    return f"{played.story}\n{played.broken[0]}" if played.broken else None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the engine's log, and without collecting what lives as long as the process."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        logging.disable(before)
