@@ -1,6 +1,6 @@
 """What happens in one schedule: people, markets and misfortunes, all from one seed.
 
-A schedule plays some acts under the weather of its kind, then the faults stop. A minute and a half later every
+A schedule plays some acts under the weather of its kind, then the faults stop. A good minute later every
 signal must have its end, books and broker must agree, and nothing may be under way.
 """
 
@@ -26,7 +26,7 @@ from tests.simulation.world import CRASH_POINTS, World
 
 Act = Callable[[World, Random], Awaitable[None]]
 PAUSES = (0.0, 0.02, 0.1, 0.4, 1.0, 3.0, 8.0, 20.0)
-CALM = 90.0
+CALM = 65.0
 """Seconds between the last fault and the reckoning."""
 
 
