@@ -35,6 +35,7 @@ from justtrades.broker.port import (
     Refused,
 )
 from justtrades.checks import AskPrice, Checks
+from justtrades.comparing import Comparison, compared
 from justtrades.dispatch import JOBS_LIMIT, Dispatch, HearPrice, LaneKey, durably
 from justtrades.executor import Executor, Switch
 from justtrades.lane_view import LaneView, view
@@ -43,6 +44,7 @@ from justtrades.notices import Kind, Notify, silent
 from justtrades.overdue import Overdue
 from justtrades.past import Past, Remembered
 from justtrades.positions import book, contracts
+from justtrades.positions.commands import Urgency
 from justtrades.positions.contracts import RollRule
 from justtrades.positions.events import (
     ConnectionLost,
@@ -69,31 +71,31 @@ from justtrades.positions.model import (
     News,
     Noted,
     Outcome,
+    RecorderId,
     Signal,
     SignalId,
     Verb,
 )
 from justtrades.rehearse import Arrival, Rehearsed
-from justtrades.store import books, connections, fees, shadows
+from justtrades.store import books, connections, fees, recorders, shadows
 from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.kept import was_kept
 from justtrades.store.lanes import known_ids
 from justtrades.store.prices import last_prices
 from justtrades.store.session import Database, NotDurable
+from justtrades.takeover import CannotAdopt, adoption
 
 log = logging.getLogger(__name__)
 
 FEES_AT_ONCE = 200
 PRICES_FROM = timedelta(days=1)
 DOUBT_SHOWN = timedelta(seconds=15)
+COMPARED_WITHIN = 20.0
+"""Seconds: a position list may lag ten behind, and a difference is believed only when it stays."""
 KNOWN_FOR = timedelta(days=3)
 
-__all__ = ["JOBS_LIMIT", "Arrival", "CannotAdopt", "Desk", "KillState", "NoSuchLane"]
-
-
-class CannotAdopt(Exception):
-    """What is not ours cannot be made ours yet; said rather than answered with a yes that does nothing."""
+__all__ = ["JOBS_LIMIT", "Arrival", "Desk", "KillState", "NoSuchLane"]
 
 
 class NoSuchLane(LookupError):
@@ -343,6 +345,9 @@ class Desk:
                     return
                 if executor is None:
                     self._signals.end_route(signal_id, account_id, Outcome.NO_ACTION, "no such lane")
+                elif verb is Verb.ADOPT:
+                    text = "the engine stopped before it was done: say it again"
+                    self._signals.end_route(signal_id, account_id, Outcome.NO_ACTION, text)
                 else:
                     executor.tell(SignalReceived(_act(signal_id, verb, received_at)))
             case books.WaitingAlert(signal_id, received_at, expires_at, recorder, reading, accounts):
@@ -394,14 +399,35 @@ class Desk:
     def kill_state(self) -> KillState:
         return KillState(self.switch.on, self.switch.reason, self.switch.since)
 
-    async def resume(self, account_id: AccountId, contract: ContractName, adopt: bool, by: str) -> None:
-        """Raises `NoSuchLane`, or `CannotAdopt` while the broker holds something there that is not ours."""
-        executor = self._lane(account_id, contract)
-        standing = book.standing(executor.lane)
-        if adopt and standing.foreign and standing.held + standing.foreign:
-            raise CannotAdopt("a quantity that is not ours cannot be adopted yet: close it at the broker, or leave it")
-        executor.tell(LaneResumed(adopt))
+    async def resume(
+        self, account_id: AccountId, contract: ContractName, adopt: bool, by: str, recorder_id: RecorderId | None = None
+    ) -> SignalId | None:
+        """Lets a lane go on. With `adopt` what is not ours becomes `recorder_id`'s (None: there is only one it can
+        be), and the act's signal is returned. Raises `NoSuchLane`, `CannotAdopt`, or a `BrokerError`."""
+        if adopt:
+            return await self._adopt(account_id, contract, by, recorder_id)
+        self._lane(account_id, contract).tell(LaneResumed(adopt=False))
         log.info("lane %s %s resumed by %s", account_id, contract, by)
+        return None
+
+    async def _adopt(
+        self, account_id: AccountId, contract: ContractName, by: str, recorder_id: RecorderId | None
+    ) -> SignalId:
+        account = self._accounts.get(account_id)
+        if account is None:
+            raise NoSuchLane("there is no such account")
+        executor = await self._signals.lane_of(account, contract)
+        executor.tell(PictureWanted())
+        if not await self._until(lambda: _compared(executor.lane), COMPARED_WITHIN):
+            raise CannotAdopt("books and broker are still being compared here: try again in a few seconds")
+        seen = await self._link(account.connection_id).picture_of(account.broker_account_id, contract, Urgency.LOOK)
+        rules = await self.database.read(recorders.rules)
+        at, signal_id = self.clock(), SignalId(self.database.new_id())
+        taken = adoption(executor.lane, seen.lane, rules, recorder_id, signal_id, at)
+        await self.database.write(lambda c: books.keep_act(c, signal_id, account_id, contract, Verb.ADOPT, by, at))
+        executor.tell(LaneResumed(adopt=True, adoption=taken))
+        await self._until(lambda: book.foreign_quantity(executor.lane) != taken.quantity, 2)
+        return signal_id
 
     async def resume_account(self, account_id: AccountId, by: str) -> None:
         row = self._accounts.get(account_id)
@@ -418,14 +444,29 @@ class Desk:
         lanes = {k: e for k, e in self._lanes.items() if account_id in (None, k[0])}
         for executor in lanes.values():
             executor.tell(PictureWanted())
+        if not await self._until(lambda: all(_seen_since(e, asked) for e in lanes.values()), 10):
+            log.warning("not every lane could be compared in time")
+        return tuple(self._view(k, e) for k, e in lanes.items())
+
+    async def compare(self, account_id: AccountId | None) -> tuple[Comparison, ...]:
+        """Books beside broker from a picture taken now; nothing is merged, nothing is sent."""
+        found: list[Comparison] = []
+        for connection_id in self._rows:
+            lanes = {k: e.lane for k, e in self._lanes.items() if self._accounts[k[0]].connection_id == connection_id}
+            accounts = [row for row in self._accounts.values() if row.connection_id == connection_id]
+            found += await compared(self._link(connection_id).login, lanes, accounts)
+        return tuple(one for one in found if account_id in (None, one.account_id))
+
+    async def _until(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Whether it came true in so many seconds; asked again whenever a lane has moved."""
         try:
-            async with asyncio.timeout(10):
-                while any(e.lane.checked_at is None or e.lane.checked_at < asked for e in lanes.values()):
+            async with asyncio.timeout(seconds):
+                while not done():
                     self._moved.clear()
                     await self._moved.wait()
         except TimeoutError:
-            log.warning("not every lane could be compared in time")
-        return tuple(self._view(k, e) for k, e in lanes.items())
+            return False
+        return True
 
     async def test_connection(self, connection_id: ConnectionId) -> tuple[Account, ...]:
         """The accounts this login sees now. A login that was refused is tried anew: a person asked. Raises
@@ -512,6 +553,15 @@ class Desk:
         except RuntimeError:
             # The desk has ended and the server is about to. What was accepted is taken up at the next start.
             work.close()
+
+
+def _compared(lane: Lane) -> bool:
+    """A picture has been merged and what it showed is settled: ours, or known not to be."""
+    return lane.checked_at is not None and not lane.picture_wanted and lane.divergence is None and lane.read is None
+
+
+def _seen_since(executor: Executor, at: datetime) -> bool:
+    return executor.lane.checked_at is not None and executor.lane.checked_at >= at
 
 
 def _act(signal_id: SignalId, verb: Verb, at: datetime) -> Signal:

@@ -190,6 +190,14 @@ class Dispatch:
             return
         executor.tell(SignalReceived(signal))
 
+    async def lane_of(self, account: AccountRow, name: ContractName) -> Executor:
+        """The lane, made when nothing of ours was ever traded there. Raises `BrokerError`."""
+        found = self.lanes.get((account.id, name))
+        if found is not None:
+            return found
+        record = await self.link(account.connection_id).contract(name)
+        return self.lanes.get((account.id, name)) or self._new_lane(account, record)
+
     # ── which contract ──
 
     def _contract_name(self, arrival: Arrival, account_id: AccountId) -> ContractName | Blocked:

@@ -273,7 +273,11 @@ class Executor:
         log.error("lane %s %s halts: %s", self.lane.account_id, self.lane.contract.name, reason, exc_info=error)
         news: tuple[News, ...] = self._unheard(event, reason)
         if self.lane.halted is None:
-            news += (Noted(self.lane.trade.signal_id if self.lane.trade else None, f"halted: {reason}", alarm=True),)
+            way_on = (
+                f"look at the broker, then: justtrades resume {self.lane.account_id} {self.lane.contract.name} --leave"
+            )
+            told = f"halted: {reason}; {way_on}"
+            news += (Noted(self.lane.trade.signal_id if self.lane.trade else None, told, alarm=True),)
         self._wake = now if self.lane.halted is None else None
         self._keep(event, replace(self.lane, halted=self.lane.halted or reason, news=news))
 

@@ -43,6 +43,8 @@ class LaneView:
     unprotected_seconds_today_max: float
     checked_at: datetime | None
     protected: bool
+    promise: str
+    """What is promised of an open position, watched and said: `protected, checked 0.4 s ago`; empty when flat."""
     average_price: Decimal | None
     targets: tuple[ExitView, ...]
     stop: ExitView | None
@@ -66,11 +68,12 @@ def view(lane: Lane, now: datetime, doubt_since: datetime | None, unprotected_to
         doubt_seconds=(now - doubt_since).total_seconds() if doubt_since else 0.0,
         halted=lane.halted is not None,
         halt_reason=lane.halted,
-        blocked=lane.blocked,
+        blocked=lane.stopped or lane.blocked,
         owner_recorder_id=trade.recorder_id if trade else None,
         unprotected_seconds_today_max=unprotected_today,
         checked_at=lane.checked_at,
         protected=standing.held == 0 or exits.protected(lane),
+        promise=_promise(lane, now),
         average_price=book.average_price(lane),
         targets=views[Purpose.TARGET],
         stop=next(iter(views[Purpose.STOP]), None),
@@ -78,6 +81,23 @@ def view(lane: Lane, now: datetime, doubt_since: datetime | None, unprotected_to
         side=trade.side if trade else None,
         signals_waiting=len(lane.jobs),
     )
+
+
+def _promise(lane: Lane, now: datetime) -> str:
+    if not book.held(lane):
+        return ""
+    checked = _ago(lane.checked_at, now)
+    if not exits.wanted(lane) and not any(job.exiting for job in lane.jobs):
+        return f"its rules ask for no exit, checked {checked}"
+    if exits.protected(lane):
+        said = "being closed" if any(job.exiting for job in lane.jobs) else "protected"
+        return f"{said}, checked {checked}"
+    since = (now - lane.unprotected_since).total_seconds() if lane.unprotected_since else 0.0
+    return f"NOT protected for {since:.1f} s, checked {checked}"
+
+
+def _ago(at: datetime | None, now: datetime) -> str:
+    return "never" if at is None else f"{max((now - at).total_seconds(), 0.0):.1f} s ago"
 
 
 def _exit_view(lane: Lane, order: Order) -> ExitView:

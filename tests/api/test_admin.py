@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from justtrades.api.schemas import decimal_text
-from justtrades.broker.port import Account, ConnectionState, Refused
+from justtrades.broker.port import Account, ConnectionState, Refused, Unreachable
 from justtrades.positions.model import BrokerAccountId
 from justtrades.store import connections
+from justtrades.takeover import CannotAdopt
 from tests.api.world import (
     ACCOUNT,
     CONTRACT,
@@ -468,6 +469,34 @@ async def test_lanes_and_accounts_are_resumed_by_decision(world: World) -> None:
         assert (await world.send("POST", "/lanes/resume", {**body, "decision": decision})).status_code == 200
         assert world.desk.acts[-1] == ("resume", ACCOUNT, CONTRACT, adopt, "admin key")
     assert (await world.send("POST", f"/accounts/{ACCOUNT}/resume")).status_code == 204
+
+
+async def test_taking_over_names_its_signal_and_may_name_a_recorder(world: World) -> None:
+    world.desk.views = [lane()]
+    body = {"account_id": ACCOUNT, "contract": CONTRACT, "decision": "adopt", "recorder_id": "r7"}
+    answer = await world.send("POST", "/lanes/resume", body)
+    assert answer.json()["signal_id"] == "act"
+    assert world.desk.acts[-1][-1] == "r7"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(CannotAdopt("name one"), 409), (Refused("Unknown", "no"), 409), (Unreachable("timeout", "no answer"), 503)],
+)
+async def test_what_cannot_be_taken_over_says_why(world: World, error: Exception, status: int) -> None:
+    world.desk.views, world.desk.refuses_to_adopt = [lane()], error
+    body = {"account_id": ACCOUNT, "contract": CONTRACT, "decision": "adopt"}
+    answer = await world.send("POST", "/lanes/resume", body)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+async def test_a_dry_run_tells_the_differences_and_reconciles_nothing(world: World) -> None:
+    answer = await world.send("POST", "/reconcile", {"dry_run": True})
+    (one,) = answer.json()["lanes"]
+    assert (one["quantity"], one["broker_quantity"]) == (1, 2)
+    assert one["differences"] == ["position: books +1, broker +2"]
+    assert world.desk.acts == [("compare", None)]
+    assert (await world.send("POST", "/reconcile", {"dry_run": "yes"})).status_code == 422
 
 
 async def test_acts_on_what_was_never_traded_are_a_404(world: World) -> None:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from justtrades.api.app import create_app
 from justtrades.api.parts import LaneView, Parts
 from justtrades.broker.port import Account, Budget, ConnectionState, Health, Refused
+from justtrades.comparing import Comparison
 from justtrades.desk import Arrival, KillState, NoSuchLane
 from justtrades.lane_view import ExitView
 from justtrades.lane_view import LaneView as DeskLane
@@ -73,6 +74,7 @@ class FakeDesk:
     state: KillState = field(default_factory=lambda: KillState(False, "", None))
     changes: int = 0
     books: Books = field(default_factory=lambda: Books({ACCOUNT: ROW}, (), False, Limits()))
+    refuses_to_adopt: Exception | None = None
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def dispatch(self, arrival: Arrival) -> None:
@@ -101,9 +103,24 @@ class FakeDesk:
         self.acts.append(("reconcile", account_id))
         return tuple(self.views)
 
-    async def resume(self, account_id: AccountId, contract: ContractName, *, adopt: bool, by: str) -> None:
+    async def compare(self, account_id: AccountId | None) -> tuple[Comparison, ...]:
+        self.acts.append(("compare", account_id))
+        return (Comparison(ACCOUNT, CONTRACT, 1, 0, 2, ("position: books +1, broker +2",)),)
+
+    async def resume(
+        self,
+        account_id: AccountId,
+        contract: ContractName,
+        *,
+        adopt: bool,
+        by: str,
+        recorder_id: RecorderId | None = None,
+    ) -> SignalId | None:
         self._find(account_id, contract)
-        self.acts.append(("resume", account_id, contract, adopt, by))
+        if self.refuses_to_adopt is not None and adopt:
+            raise self.refuses_to_adopt
+        self.acts.append(("resume", account_id, contract, adopt, by, *([recorder_id] if recorder_id else [])))
+        return SignalId("act") if adopt else None
 
     async def resume_account(self, account_id: AccountId, by: str) -> None:
         if account_id != ACCOUNT:
@@ -222,6 +239,7 @@ def lane(**changes: Any) -> DeskLane:
         "unprotected_seconds_today_max": 0.25,
         "checked_at": START,
         "protected": True,
+        "promise": "protected, checked 0.4 s ago",
         "average_price": Decimal("24500.25"),
         "targets": (ExitView(Decimal("24505.25"), 2, BrokerOrderId("77")),),
         "stop": None,

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from justtrades.broker.port import Refused, Unreachable
-from justtrades.desk import JOBS_LIMIT, CannotAdopt, NoSuchLane
+from justtrades.desk import JOBS_LIMIT, NoSuchLane
 from justtrades.positions.commands import Mutation
 from justtrades.positions.model import AccountId, ContractName, Outcome, Purpose, Verb
 from justtrades.store import books
@@ -232,15 +232,3 @@ async def test_a_connection_is_tested_by_what_it_lists_now(here: World) -> None:
     here.broker.read = no
     with pytest.raises(Refused):
         await here.desk.test_connection(here.saved("select id from connections")[0][0])
-
-
-@played()
-async def test_what_is_not_ours_is_not_adopted_by_a_yes_that_does_nothing(here: World) -> None:
-    await here.trade(Verb.BUY)
-    here.broker.by_hand(3)
-    await here.desk.reconcile(None)
-    await here.until(lambda: here.view().foreign == 3)
-    with pytest.raises(CannotAdopt):
-        await here.desk.resume(ACCOUNT, MNQ, adopt=True, by="a person")
-    assert here.view().foreign == 3
-    await here.desk.resume(ACCOUNT, MNQ, adopt=False, by="a person")

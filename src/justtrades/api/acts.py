@@ -8,7 +8,7 @@ from justtrades.api.audited import AuditedRoute
 from justtrades.api.lists import Id
 from justtrades.api.parts import Parts
 from justtrades.api.problems import Problem, not_found
-from justtrades.api.records import LaneOut, LanesOut
+from justtrades.api.records import ComparedOut, DifferencesOut, LaneOut, LanesOut
 from justtrades.api.schemas import (
     CloseIn,
     CloseOut,
@@ -21,9 +21,11 @@ from justtrades.api.schemas import (
 )
 from justtrades.api.security import Admin, PartsOf
 from justtrades.api.views import lane_row
-from justtrades.desk import CannotAdopt, NoSuchLane
-from justtrades.positions.model import AccountId, ContractName
+from justtrades.broker.port import BrokerError, Refused
+from justtrades.desk import NoSuchLane
+from justtrades.positions.model import AccountId, ContractName, RecorderId
 from justtrades.store import accounts
+from justtrades.takeover import CannotAdopt
 
 router = APIRouter(tags=["acts"], route_class=AuditedRoute)
 
@@ -58,25 +60,34 @@ async def kill(parts: PartsOf, by: Admin, body: KillIn) -> KillOut:
 
 
 @router.post("/reconcile")
-async def reconcile(parts: PartsOf, body: ReconcileIn | None = None) -> LanesOut:
-    """Compares books and broker now; waits at most 10 s."""
+async def reconcile(parts: PartsOf, body: ReconcileIn | None = None) -> LanesOut | DifferencesOut:
+    """Compares books and broker now and mends what differs; waits at most 10 s. `dry_run` only tells."""
     account = await _account(parts, body)
+    if body is not None and body.dry_run:
+        return DifferencesOut(lanes=[ComparedOut.model_validate(one) for one in await parts.desk.compare(account)])
     views = await parts.desk.reconcile(account)
     return LanesOut(lanes=[LaneOut.model_validate(lane_row(view)) for view in views])
 
 
 @router.post("/lanes/resume")
 async def resume_lane(parts: PartsOf, by: Admin, body: ResumeIn) -> LanesOut:
-    """Lets a halted lane go on. `adopt` makes the foreign quantity the recorder's trade, `leave` leaves it alone."""
+    """Lets a lane go on. `adopt` makes the foreign quantity the recorder's trade (`recorder_id` says which when there
+    are several), `leave` leaves it alone."""
     account, contract = AccountId(body.account_id), ContractName(body.contract)
+    recorder_id = RecorderId(body.recorder_id) if body.recorder_id else None
+    adopts = body.decision == "adopt"
     try:
-        await parts.desk.resume(account, contract, adopt=body.decision == "adopt", by=by)
+        signal_id = await parts.desk.resume(account, contract, adopt=adopts, by=by, recorder_id=recorder_id)
     except NoSuchLane:
         raise not_found("lane") from None
     except CannotAdopt as error:
         raise Problem(409, str(error)) from None
+    except Refused as error:
+        raise Problem(409, f"the broker does not know {contract}: {error}") from None
+    except BrokerError as error:
+        raise Problem(503, f"the broker could not be asked: {error}") from None
     views = [view for view in parts.desk.lanes() if (view.account_id, view.contract) == (account, contract)]
-    return LanesOut(lanes=[LaneOut.model_validate(lane_row(view)) for view in views])
+    return LanesOut(lanes=[LaneOut.model_validate(lane_row(view)) for view in views], signal_id=signal_id)
 
 
 @router.post("/accounts/{account_id}/resume", status_code=204)

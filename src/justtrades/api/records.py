@@ -65,6 +65,9 @@ class PositionOut(Given):
     targets: list[ExitOut]
     stop: ExitOut | None = None
     protected: bool
+    promise: str = ""
+    """Such as `protected, checked 0.4 s ago`; empty while no engine watches."""
+    unprotected_seconds_today_max: float = 0
     broker_quantity: int | None = None
     checked_at: Moment | None = None
 
@@ -147,3 +150,18 @@ class AuditOut(Given):
 
 class LanesOut(Given):
     lanes: list[LaneOut]
+    signal_id: str | None = None
+    """The act's own signal, when something was taken over."""
+
+
+class ComparedOut(Given):
+    account_id: str
+    contract: str
+    quantity: int
+    foreign_quantity: int
+    broker_quantity: int | None = None
+    differences: list[str]
+
+
+class DifferencesOut(Given):
+    lanes: list[ComparedOut]

@@ -296,7 +296,10 @@ class FlattenIn(Taken):
 
 
 class ReconcileIn(Taken):
+    """`dry_run`: only tell what differs; nothing is merged and nothing is sent."""
+
     account_id: Name | None = None
+    dry_run: Annotated[bool, Field(strict=True)] = False
 
 
 class KillIn(Taken):
@@ -308,6 +311,7 @@ class ResumeIn(Taken):
     account_id: Name
     contract: Name
     decision: Literal["adopt", "leave"]
+    recorder_id: Name | None = None
 
 
 class CloseOut(Given):

@@ -49,6 +49,8 @@ def position(row: Row, view: LaneView | None) -> Row:
         "targets": list(view.targets),
         "stop": view.stop,
         "protected": view.protected,
+        "promise": view.promise,
+        "unprotected_seconds_today_max": view.unprotected_seconds_today_max,
         "broker_quantity": view.broker_quantity,
         "checked_at": view.checked_at,
     }

@@ -134,6 +134,8 @@ class LanePicture:
     orders: tuple[BrokerOrder, ...] = ()
     fills: tuple[Fill, ...] = ()
     quantity: int = 0
+    average: Decimal | None = None
+    """The broker's average price of all it holds here, in points; None when flat or not said."""
 
 
 @dataclass(frozen=True, slots=True)

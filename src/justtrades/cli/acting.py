@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from justtrades.cli.errors import Misused
 
 kill = group("The kill switch: while it is on, no entry leaves.")
 
+_COMPARED = ("account_id", "contract", "books", "not_ours", "broker")
 _LANES = ("account_id", "contract", "quantity", "broker_quantity", "in_doubt", "halted", "halt_reason", "checked_at")
 
 
@@ -37,13 +38,18 @@ def resume(
     contract: Annotated[str | None, typer.Argument(help="The halted lane's contract; without it the account.")] = None,
     adopt: Annotated[
         bool,
-        typer.Option("--adopt", help="Take over a quantity that is not ours (refused for now)."),
+        typer.Option("--adopt", help="What is not ours becomes the recorder's trade."),
     ] = False,
     leave: Annotated[bool, typer.Option("--leave", help="It stays shown and untouched.")] = False,
+    recorder: Annotated[
+        str | None, typer.Option("--recorder", help="Whose it becomes, when several trade this contract.")
+    ] = None,
 ) -> None:
     """Let a halted lane, or a halted account, go on."""
     if adopt and leave:
         raise Misused("say --adopt or --leave, not both")
+    if recorder is not None and not adopt:
+        raise Misused("--recorder is said with --adopt")
     if contract is None:
         if adopt or leave:
             raise Misused("--adopt and --leave are said of a contract: name it")
@@ -53,17 +59,40 @@ def resume(
     if not adopt and not leave:
         raise Misused("say --adopt or --leave: what becomes of a quantity that is not ours")
     body = {"account_id": account, "contract": contract, "decision": "adopt" if adopt else "leave"}
-    reach().act("POST", "/lanes/resume", body)
-    typer.echo("the lane goes on")
+    done = reach().act("POST", "/lanes/resume", body | ({"recorder_id": recorder} if recorder else {}))
+    told = f"; taken over by signal {done['signal_id']}" if done.get("signal_id") else ""
+    typer.echo(f"the lane goes on{told}")
 
 
 def reconcile(
     account: Annotated[str | None, typer.Option("--account", help="Only this account; else all.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what differs; mend nothing.")] = False,
     json_: Json = False,
 ) -> None:
     """Compare books and broker now."""
-    compared = reach().act("POST", "/reconcile", {"account_id": account})
+    compared = reach().act("POST", "/reconcile", {"account_id": account, "dry_run": dry_run})
+    if dry_run:
+        _differences(compared["lanes"], json_=json_)
+        return
     show.page({"items": compared["lanes"]}, _LANES, json_=json_, lesser=("checked_at", "in_doubt"))
+
+
+def _differences(lanes: list[dict[str, Any]], *, json_: bool) -> None:
+    """Books beside broker, and below them a line for each thing that differs."""
+    show.page({"items": lanes if json_ else [_row(lane) for lane in lanes]}, _COMPARED, json_=json_)
+    if json_:
+        return
+    for lane in lanes:
+        for difference in lane["differences"]:
+            typer.echo(f"{lane['account_id']} {lane['contract']}: {difference}")
+    if lanes and not any(lane["differences"] for lane in lanes):
+        typer.echo("books and broker say the same")
+
+
+def _row(lane: dict[str, Any]) -> dict[str, Any]:
+    broker = lane["broker_quantity"]
+    books = {"books": lane["quantity"], "not_ours": lane["foreign_quantity"]}
+    return {**lane, **books, "broker": "unknown" if broker is None else broker}
 
 
 @kill.command("on")

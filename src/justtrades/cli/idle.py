@@ -42,4 +42,4 @@ class IdleDesk:
     async def close(self, *_: object, **__: object) -> NoReturn:
         raise Failed("no engine is running")
 
-    flatten = kill = reconcile = resume = resume_account = connections_changed = test_connection = close
+    flatten = kill = reconcile = compare = resume = resume_account = connections_changed = test_connection = close

@@ -56,7 +56,7 @@ def positions(
 ) -> None:
     """Open positions and the exits that protect them."""
     query = {"account_id": account, "recorder_id": recorder, "limit": limit, "before": before}
-    columns = ("account_id", "contract", "side", "quantity", "average_price", "targets", "stop", "protected")
+    columns = ("account_id", "contract", "side", "quantity", "average_price", "targets", "stop", "promise")
     show.page(reach().read("/positions", query), columns, json_=json_, lesser=("account_id", "side", "targets"))
 
 

@@ -136,6 +136,8 @@ class Verb(StrEnum):
     CLOSE = "close"
     CLOSE_LONG = "close_long"
     CLOSE_SHORT = "close_short"
+    ADOPT = "adopt"
+    """A person's: what is not ours becomes a recorder's trade. Never an alert's."""
 
     @property
     def enters(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final, assert_never
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select
 
+from justtrades.positions import book
 from justtrades.positions.commands import Command
 from justtrades.positions.events import Event
 from justtrades.positions.model import (
@@ -30,7 +31,7 @@ from justtrades.positions.model import (
     TradeClosed,
     TradeId,
 )
-from justtrades.store import audit, codec, fees, outcomes, rows
+from justtrades.store import audit, busts, codec, fees, outcomes, rows
 from justtrades.store.dialects import Insert, Upsert, insert_or_ignore, insert_or_update
 from justtrades.store.outcomes import Finished
 from justtrades.store.rows import Row
@@ -211,10 +212,12 @@ def _save_difference(connection: Connection, before: Lane, after: Lane, whole: L
     moved = {told.trade.id for told in after.news if isinstance(told, TradeClosed)}
     if before.orders is not whole.orders or before.fills is not whole.fills:
         trade_of = _TradeOf(after)
-        moved |= _save_fills(connection, before, whole, trade_of)
+        moved |= _save_fills(connection, before, after, whole, trade_of)
         _save_orders(connection, before, whole, trade_of, at)
-    moved |= _save_busts(connection, before, after)
+    busted = _save_busts(connection, before, after)
+    moved |= busted
     _save_trades(connection, before, after, at)
+    busts.recount(connection, busted, after.contract, at)
     fees.sum_up(connection, moved)
 
 
@@ -276,17 +279,31 @@ def _fills_changed(before: Lane, after: Lane) -> set[BrokerOrderId]:
     return gained | lost | found
 
 
-def _save_fills(connection: Connection, before: Lane, after: Lane, trade_of: _TradeOf) -> set[TradeId]:
-    """New fills, and old ones whose order has become known as ours since; returns the trades they belong to."""
-    owners, owned = _owners(after), _owners(before)
-    old = {fill.id for fill in before.fills}
+def _save_fills(connection: Connection, before: Lane, after: Lane, whole: Lane, trade_of: _TradeOf) -> set[TradeId]:
+    """New fills, and old ones that are known to have moved a trade since; returns the trades they belong to."""
+    owners, owned = _owners(whole), _owners(before)
+    old, moves = {fill.id for fill in before.fills}, _moves_trade(after)
+    moved_before = _moves_trade(before)
     news = [
-        rows.fill_row(after, fill, owners.get(fill.broker_order_id), trade_of[fill])
-        for fill in after.fills
-        if fill.id not in old or (fill.broker_order_id in owners and fill.broker_order_id not in owned)
+        rows.fill_row(
+            whole,
+            fill,
+            owners.get(fill.broker_order_id),
+            trade_of[fill] if fill.id in moves or fill.broker_order_id in owners else None,
+        )
+        for fill in whole.fills
+        if fill.id not in old
+        or (fill.broker_order_id in owners and fill.broker_order_id not in owned)
+        or (fill.id in moves and fill.id not in moved_before)
     ]
     _execute(connection, _write_fills, news)
     return {row["trade_id"] for row in news if row["trade_id"] is not None}
+
+
+def _moves_trade(lane: Lane) -> set[FillId]:
+    """Fills that moved what we hold, or held until this step: ours, and others' that reduced ours."""
+    closed = (fill for told in lane.news if isinstance(told, TradeClosed) for fill in told.fills)
+    return {part.fill.id for part in book.standing(lane).parts} | {fill.id for fill in closed}
 
 
 def _owners(lane: Lane) -> dict[BrokerOrderId, Order]:

@@ -67,6 +67,11 @@ def every(connection: Connection, box: Box) -> list[RecorderRow]:
     return [_row(box, row) for row in connection.execute(_seen.order_by(_R.id.desc()))]
 
 
+def rules(connection: Connection) -> list[Recorder]:
+    """The rules of all recorders, without the secrets their alerts must carry."""
+    return [codec.recorder_from(text) for text in connection.execute(select(_R.rules_json)).scalars()]
+
+
 def rotate(connection: Connection, recorder_id: RecorderId, token: str, overlap: timedelta, at: datetime) -> datetime:
     """Make `token` the recorder's; the old one stays valid until the moment returned (no overlap: not at all)."""
     until = at + overlap

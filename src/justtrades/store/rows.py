@@ -35,8 +35,8 @@ def lane_row(lane: Lane, text: str, at: datetime, unprotected: float) -> Row:
         "broker_quantity": lane.broker_quantity,
         "foreign_quantity": book.foreign_quantity(lane),
         "in_doubt": book.in_doubt(lane),
-        "halted": lane.halted is not None or lane.blocked is not None,
-        "halt_reason": lane.halted or lane.blocked,
+        "halted": (lane.halted or lane.stopped or lane.blocked) is not None,
+        "halt_reason": lane.halted or lane.stopped or lane.blocked,
         "owner_recorder_id": lane.trade.recorder_id if lane.trade else None,
         "unprotected_since": lane.unprotected_since,
         "unprotected_day": at.date().isoformat(),
@@ -73,11 +73,12 @@ def order_row(lane: Lane, order: Order, trade_id: TradeId | None, at: datetime) 
 
 
 def fill_row(lane: Lane, fill: Fill, order: Order | None, trade_id: TradeId | None) -> Row:
+    """`trade_id`: the trade whose position this fill moved, also when the order was somebody else's."""
     return {
         "broker_fill_id": fill.id,
         "broker_order_id": fill.broker_order_id,
         "order_id": order.id if order else None,
-        "trade_id": trade_id if order else None,
+        "trade_id": trade_id,
         "account_id": lane.account_id,
         "contract": lane.contract.name,
         "action": fill.action,

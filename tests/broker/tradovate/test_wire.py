@@ -160,3 +160,21 @@ def test_the_newest_row_of_a_position_sorts_last() -> None:
     older = position(3, id=9, tradeDate={"year": 2026, "month": 11, "day": 20})
     newer = position(1, id=4)
     assert max([newer, older], key=wire.position_order) is newer
+
+
+def test_an_order_of_the_brokers_own_is_told_as_such() -> None:
+    told = [wire.joined(Parts(order(N, "Filled", admin=admin))) for admin in (True, False)]
+    assert [one.admin for one in told if one is not None] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("row", "average"),
+    [
+        ({"netPos": 2, "netPrice": Decimal("25871.369565217")}, Decimal("25871.369565217")),
+        ({"netPos": 2, "prevPos": 2, "prevPrice": Decimal(25000)}, Decimal(25000)),
+        ({"netPos": 0, "prevPos": 2, "prevPrice": Decimal(25000)}, None),
+        ({"netPos": 1}, None),
+    ],
+)
+def test_a_position_carried_over_costs_what_it_cost_before(row: dict[str, Any], average: Decimal | None) -> None:
+    assert wire.average(row) == average

@@ -278,15 +278,16 @@ class Reads:
     ) -> tuple[LanePicture, ...]:
         by_order = _by(fills, lambda row: wire.number(row, "orderId"))
         by_place = _by(orders, lambda row: _covered(wire.place(row), covered))
-        held = _quantities(positions, covered)
-        places = {*by_place, *(where for where, quantity in held.items() if quantity)}
+        held = _positions(positions, covered)
+        places = {*by_place, *(where for where, row in held.items() if wire.number(row, "netPos"))}
         return tuple(
             LanePicture(
                 where.account,
                 self._memory.contract_name(where.contract) or ContractName(f"#{where.contract}"),
                 tuple(o for r in by_place.get(where, ()) if (o := self._memory.order(r["id"]))),
                 _fills([f for r in by_place.get(where, ()) for f in by_order.get(r["id"], ())]),
-                held.get(where, 0),
+                wire.number(held.get(where, {}), "netPos") or 0,
+                wire.average(held.get(where, {})),
             )
             for where in sorted(places, key=lambda where: (where.account, where.contract))
         )
@@ -351,13 +352,13 @@ def _covered(where: Place | None, covered: frozenset[BrokerAccountId]) -> Place 
     return where if where and where.account in covered else None
 
 
-def _quantities(rows: Sequence[Row], covered: frozenset[BrokerAccountId]) -> dict[Place, int]:
-    """Net position by place. Of several rows (one per trade date) the newest tells."""
-    found: dict[Place, int] = {}
+def _positions(rows: Sequence[Row], covered: frozenset[BrokerAccountId]) -> dict[Place, Row]:
+    """Positions by place. Of several rows (one per trade date) the newest tells."""
+    found: dict[Place, Row] = {}
     for row in sorted(rows, key=wire.position_order):
-        where, quantity = _covered(wire.place(row), covered), wire.number(row, "netPos")
-        if where is not None and quantity is not None:
-            found[where] = quantity
+        where = _covered(wire.place(row), covered)
+        if where is not None and wire.number(row, "netPos") is not None:
+            found[where] = row
     return found
 
 

@@ -138,6 +138,13 @@ def _at_risk(risk: Row) -> str | None:
     return "liquidation only" if risk.get("liquidateOnly") or risk.get("userTriggeredLiqOnly") is True else None
 
 
+def average(row: Row) -> Decimal | None:
+    """What a position cost, in points. `netPrice` is left out when it was carried and not traded since (section 6)."""
+    if not number(row, "netPos"):
+        return None
+    return price(row, "netPrice") or price(row, "prevPrice")
+
+
 def position_order(row: Row) -> tuple[int, int, int, str, int]:
     """Sorts rows of one account and contract by age: there may be one per trade date, under another id."""
     date = row.get("tradeDate")
@@ -185,6 +192,7 @@ def joined(parts: Parts) -> BrokerOrder | None:
         text=text,
         at=moment(parts.order, "timestamp"),
         version=_edition(parts),
+        admin=parts.order.get("admin") is True,
     )
 
 
