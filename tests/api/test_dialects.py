@@ -12,7 +12,19 @@ from typing import Any
 import pytest
 
 from justtrades.api import alerts
-from justtrades.api.alerts import AlertError, Heartbeat, NotAnOrder, Unreadable
+from justtrades.api.alerts import (
+    AlertError,
+    Heartbeat,
+    NotAnOrder,
+    Unreadable,
+    algoway,
+    just_trades,
+    openalgo,
+    pickmytrade,
+    three_commas,
+    traderspost,
+    tv_hub,
+)
 from justtrades.positions.model import Held, OnOpposite, OnSameSide, Stop, Target, Verb
 from justtrades.positions.prices import Distance, Unit
 from justtrades.positions.recorder import Reading, StrategyPosition
@@ -392,14 +404,14 @@ def test_a_lag_without_a_time_is_said_to_have_no_effect() -> None:
 # ── AlgoWay, OpenAlgo, Tickerly, TV-Hub ──────────────────────────────────────────────────────────────────────
 
 
-def algoway(**fields: Any) -> Reading:
+def to_algoway(**fields: Any) -> Reading:
     return read({"platform_name": "tradovate", "ticker": "MNQ1!", "order_contracts": "1", **fields})
 
 
 def test_algoway_prices_win_over_its_distances() -> None:
-    both = algoway(order_action="buy", price=100, tp_price=110, take_profit=20, sl_price=90, stop_loss=40)
+    both = to_algoway(order_action="buy", price=100, tp_price=110, take_profit=20, sl_price=90, stop_loss=40)
     assert (both.targets, both.stop) == ((at("110", None),), stop_at("90", None))
-    far = algoway(order_action="short", take_profit="20", stop_loss=40)
+    far = to_algoway(order_action="short", take_profit="20", stop_loss=40)
     assert (far.verb, far.targets, far.stop) == (Verb.SELL, (at("20", TICKS),), stop_at("40", TICKS))
 
 
@@ -413,7 +425,7 @@ def test_algoway_prices_win_over_its_distances() -> None:
     ],
 )
 def test_algoway_exits_are_whole(fields: dict[str, Any], verb: Verb) -> None:
-    reading = algoway(**fields)
+    reading = to_algoway(**fields)
     assert (reading.verb, reading.quantity) == (verb, None)
 
 
@@ -431,7 +443,7 @@ def test_algoway_exits_are_whole(fields: dict[str, Any], verb: Verb) -> None:
 )
 def test_an_algoway_alert_that_cannot_be_done_as_asked_is_refused(fields: dict[str, Any], word: str) -> None:
     with pytest.raises(NotAnOrder, match=word):
-        algoway(**fields)
+        to_algoway(**fields)
 
 
 @pytest.mark.parametrize(
@@ -452,15 +464,15 @@ def test_a_tickerly_order_nets_because_it_means_exactly_its_contracts() -> None:
     assert reading.on_opposite is OnOpposite.NET
 
 
-def tv_hub(**fields: Any) -> Reading:
+def to_tv_hub(**fields: Any) -> Reading:
     return read({"exchange": "any", "pair": "MNQ1!", "token": "none", "apiKey": "none", **fields})
 
 
 def test_tv_hub_switches() -> None:
-    assert tv_hub(isBuy=True, isMarket=True, units=2).quantity == 2
-    assert tv_hub(isSell="true").verb is Verb.SELL
-    assert tv_hub(isClose=True, closeShort=True).verb is Verb.CLOSE_SHORT
-    assert tv_hub(isBuy=True, alertTimestamp="MNQ1!-2026-11-24T15:00:00Z").repeat_key is not None
+    assert to_tv_hub(isBuy=True, isMarket=True, units=2).quantity == 2
+    assert to_tv_hub(isSell="true").verb is Verb.SELL
+    assert to_tv_hub(isClose=True, closeShort=True).verb is Verb.CLOSE_SHORT
+    assert to_tv_hub(isBuy=True, alertTimestamp="MNQ1!-2026-11-24T15:00:00Z").repeat_key is not None
 
 
 @pytest.mark.parametrize(
@@ -475,7 +487,7 @@ def test_tv_hub_switches() -> None:
 )
 def test_a_tv_hub_alert_that_cannot_be_done_as_asked_is_refused(fields: dict[str, Any], word: str) -> None:
     with pytest.raises(NotAnOrder, match=word):
-        tv_hub(**fields)
+        to_tv_hub(**fields)
 
 
 # ── a few words ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -582,6 +594,38 @@ def test_every_dialect_has_its_name_and_examples_that_only_it_reads() -> None:
         for example in dialect.examples:
             assert read(example.body, dialect.name) == read(example.body)
             assert read(example.body).dialect == dialect.name
+
+
+EXITS: dict[str, tuple[dict[str, Any], frozenset[str], frozenset[str]]] = {
+    "just_trades": ({"action": "close", "ticker": "MNQ1!"}, just_trades.KNOWN, frozenset(("symbol", "instrument"))),
+    "traderspost": ({"ticker": "MNQ1!", "action": "exit", "sentiment": "flat"}, traderspost.KNOWN, frozenset()),
+    "pickmytrade": ({"symbol": "MNQ1!", "data": "close"}, pickmytrade.KNOWN, frozenset()),
+    "three_commas": (
+        {"tv_instrument": "MNQ1!", "action": "sell", "strategy_info": {"market_position": "flat"}},
+        three_commas.KNOWN,
+        frozenset(),
+    ),
+    "algoway": ({"ticker": "MNQ1!", "order_action": "flat"}, algoway.KNOWN, frozenset(("close_side",))),
+    "openalgo": (
+        {"apikey": "none", "symbol": "MNQ1!", "action": "SELL", "position_size": "0"},
+        openalgo.KNOWN,
+        frozenset(),
+    ),
+    "tv_hub": (
+        {"pair": "MNQ1!", "isClose": True},
+        tv_hub.KNOWN,
+        frozenset(("isBuy", "isSell", "closeLong", "closeShort")),
+    ),
+}
+"""An exit, every field of its format, and those that say what is closed."""
+
+
+@pytest.mark.parametrize("name", EXITS)
+@pytest.mark.parametrize("garbage", ["garbage", -1, [], {"a": 1}, "{[", "limit"])
+def test_no_field_of_an_entry_is_a_reason_to_refuse_an_exit(name: str, garbage: Any) -> None:
+    body, known, meaningful = EXITS[name]
+    for other in known - body.keys() - meaningful:
+        assert not read({**body, other: garbage}, name).verb.enters, other
 
 
 def test_every_dialect_stands_in_the_readme() -> None:

@@ -183,11 +183,12 @@ def _quantity(fields: Fields, command: str, verb: Verb) -> Decimal | None:
 
 def _position(fields: Fields, verb: Verb) -> tuple[StrategyPosition | None, tuple[str, ...]]:
     """Where the strategy is, for an alert that asks to be kept in step with it; `target_quantity` is its size."""
-    if not values.flag("sync_strategy", fields.get("sync_strategy")):
+    asked = fields.get("sync_strategy")
+    if not (values.flag("sync_strategy", asked) if verb.enters else values.truthy(asked)):
         return None, ()
     named = {"position_size": fields.get("target_quantity"), **fields}
     said = _SIDES.get(_word(fields, "action"), verb)
-    contracts = values.quantity("qty", fields.get("qty"))
+    contracts = values.carried("qty", fields.get("qty"))
     return strategy.position(named, _word(fields, "market_position"), said=said, contracts=contracts)
 
 

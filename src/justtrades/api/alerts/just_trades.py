@@ -148,7 +148,8 @@ def _asked(fields: Fields) -> Asked:
     said = verb_of(fields.get("action"))
     position = _position(fields)
     verb = staying(said, position)
-    quantity = values.quantity(*values.first(fields, QUANTITIES))
+    whole = not verb.enters and (not said.enters or position == "flat")
+    quantity = (values.carried if whole else values.quantity)(*values.first(fields, QUANTITIES))
     if verb.enters:
         return Asked(verb, quantity, said, quantity)
     if said.enters and position != "flat":

@@ -34,7 +34,7 @@ def read(alert: Alert) -> Reading:
     fields = folded(alert.fields)
     said, side = _said(fields), _left_with(values.number("position_size", fields.get("position_size")))
     verb = _verb(fields, said, side)
-    contracts = values.quantity("quantity", fields.get("quantity"))
+    contracts = (values.carried if verb is Verb.CLOSE else values.quantity)("quantity", fields.get("quantity"))
     position, unclear = strategy.position(fields, side, said=said, contracts=contracts)
     key = marks.repeat_key(alert.fields)
     return Reading(

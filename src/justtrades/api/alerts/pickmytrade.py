@@ -69,7 +69,7 @@ def read(alert: Alert) -> Reading:
     price = values.price(fields, ("price",))
     key = marks.repeat_key(alert.fields)
     found, warned = _entry(fields, verb, price) if verb.enters else (Exits(), ())
-    same_side, opposite = _matrix(fields)
+    same_side, opposite = _matrix(fields) if verb.enters else (None, None)
     return Reading(
         dialect="pickmytrade",
         verb=verb,
@@ -78,7 +78,7 @@ def read(alert: Alert) -> Reading:
         price=price,
         targets=found.targets,
         stop=found.stop,
-        ignore_same_side=_no_duplicates(fields),
+        ignore_same_side=verb.enters and _no_duplicates(fields),
         on_same_side=same_side,
         on_opposite=opposite,
         alert_time=marks.alert_time(alert.fields),

@@ -34,12 +34,12 @@ def recognises(alert: Alert) -> bool:
 def read(alert: Alert) -> Reading:
     """The alert as an order; `NotAnOrder` when it is none, or one that cannot be done as asked."""
     fields = alert.fields
-    order, info = _part(fields, "order"), _part(fields, "strategy_info")
-    said = verb_of(fields.get("action"))
+    info, said = _part(fields, "strategy_info"), verb_of(fields.get("action"))
     position = values.word("strategy_info.market_position", info.get("market_position"))
     verb = staying(said, position)
+    order = _part(fields, "order") if verb is not Verb.CLOSE else {}
     key = marks.repeat_key(fields)
-    amount = values.quantity("order.amount", order.get("amount")) if said.enters else None
+    amount = values.carried("order.amount", order.get("amount")) if said.enters else None
     where, unclear = strategy.position(info, position, said=said, contracts=amount)
     return Reading(
         dialect="three_commas",
@@ -48,7 +48,7 @@ def read(alert: Alert) -> Reading:
         quantity=_amount(order, said, verb),
         price=values.price(fields, ("trigger_price",)),
         position=where,
-        max_age_seconds=values.seconds("max_lag", fields.get("max_lag")),
+        max_age_seconds=values.seconds("max_lag", fields.get("max_lag")) if verb.enters else None,
         alert_time=marks.alert_time(fields),
         repeat_key=key,
         notes=(*_notes(said, verb), *values.unknown(fields, KNOWN), *values.unknown(order, _ORDER)),
@@ -68,8 +68,14 @@ def _part(fields: Fields, name: str) -> Fields:
 def _ticker(fields: Fields) -> str | None:
     """With its exchange when that is none of CME Group's: there the name alone means something else."""
     instrument = values.ticker(fields, ("tv_instrument",))
-    exchange = values.ticker(fields, ("tv_exchange",))
-    if instrument is None or exchange is None or ":" in instrument or of_cme_group(exchange):
+    exchange = fields.get("tv_exchange")
+    if (
+        instrument is None
+        or not values.given(exchange)
+        or not isinstance(exchange, str)
+        or ":" in instrument
+        or of_cme_group(exchange)
+    ):
         return instrument
     return f"{exchange}:{instrument}"
 

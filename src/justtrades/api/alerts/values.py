@@ -119,6 +119,14 @@ def quantity(name: str, value: Any) -> Decimal | None:
     return found
 
 
+def carried(name: str, value: Any) -> Decimal | None:
+    """A quantity that a close carries along and does not use: one that cannot be read is simply not known."""
+    try:
+        return quantity(name, value)
+    except NotAnOrder:
+        return None
+
+
 def price(fields: Fields, names: Iterable[str]) -> Decimal | None:
     """The price the alert saw. Nothing is traded at it, so one that cannot be read is simply not known."""
     name, value = first(fields, names)
