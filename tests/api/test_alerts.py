@@ -321,6 +321,12 @@ def test_each_of_its_own_marks_makes_a_repeat_key(field: str) -> None:
     assert just(**{field: 1788273000123}).repeat_key is not None
 
 
+@pytest.mark.parametrize("field", ["time", "sent"])
+def test_a_moment_within_an_object_of_the_alert_is_a_mark_too(field: str) -> None:
+    assert posted(extras={field: "2026-09-01T14:30:00Z"}).repeat_key is not None
+    assert posted(extras={field: "soon, or a little later"}).repeat_key is None
+
+
 def test_an_id_that_looks_like_a_name_is_remarked_upon() -> None:
     assert any("looks like a name" in warning for warning in just(id="Long").warnings)
     assert not any("looks like a name" in warning for warning in just(id="Long 17").warnings)

@@ -277,6 +277,15 @@ async def test_the_age_of_an_alert_blocks_entries_and_never_exits(action: str, o
         assert (await outcome_of(world, signal_id))["outcome"] == outcome
 
 
+@pytest.mark.parametrize(("lag", "outcome"), [("300", None), ("30", "blocked")])
+async def test_an_alert_may_bound_its_own_age_and_the_stricter_bound_counts(lag: str, outcome: str | None) -> None:
+    async with make_world(recorder=momentum(max_alert_age_seconds=600)) as world:
+        old = (START - timedelta(seconds=61)).isoformat()
+        body = {"tv_instrument": "MNQ1!", "action": "buy", "bot_uuid": "any", "timestamp": old, "max_lag": lag}
+        signal_id = (await world.alert(body)).json()["signal_id"]
+        assert (await outcome_of(world, signal_id))["outcome"] == outcome
+
+
 # ── when the database fails ──────────────────────────────────────────────────────────────────────────────────
 
 

@@ -156,6 +156,20 @@ async def test_the_price_of_an_alert_is_heard_before_its_order_leaves(here: Worl
     assert heard[0][1] == (MNQ, Decimal("24652.25"))
 
 
+@played()
+async def test_an_alert_may_bound_the_open_positions_of_its_account(here: World) -> None:
+    async def entered(symbol: str, most: int) -> tuple[Outcome, str]:
+        arrival = await here.accept(Verb.BUY, recorder(symbol=symbol, id=symbol), max_positions=most)
+        here.desk.dispatch(arrival)
+        return await here.outcome(arrival.signal_id)
+
+    assert (await entered("MNQ1!", 1))[0] is Outcome.FILLED
+    outcome, reason = await entered("ES1!", 1)
+    assert (outcome, reason) == (Outcome.BLOCKED, "the alert allows 1 open position on the account: it has 1")
+    assert (await entered("MNQ1!", 1))[0] is Outcome.FILLED
+    assert (await entered("ES1!", 2))[0] is Outcome.FILLED
+
+
 # ── routes that lead nowhere ─────────────────────────────────────────────────────────────────────────────
 
 

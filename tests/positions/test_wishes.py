@@ -179,7 +179,7 @@ def test_positions_are_counted_over_contracts_whoever_holds_them() -> None:
     assert positions_say_no(lanes, ContractName("CLZ6"), 3) is None
     assert positions_say_no(lanes, ContractName("MNQZ6"), 1) is None
     assert positions_say_no(lanes, ContractName("GCZ6"), 2) == (
-        "the alert allows 2 open positions on the account, and there are 2"
+        "the alert allows 2 open positions on the account: it has 2"
     )
 
 

@@ -56,7 +56,8 @@ def positions_say_no(lanes: Iterable[Lane], contract: ContractName, most: int) -
     taken = [lane.contract.name for lane in lanes if _taken(lane)]
     if contract in taken or len(taken) < most:
         return None
-    return f"the alert allows {most} open positions on the account, and there are {len(taken)}"
+    allowed = "1 open position" if most == 1 else f"{most} open positions"
+    return f"the alert allows {allowed} on the account: it has {len(taken)}"
 
 
 def _taken(lane: Lane) -> bool:

@@ -52,9 +52,12 @@ def warnings(fields: Fields, key: str | None) -> tuple[str, ...]:
     return (NAME_AS_ID,) if only_a_name else ()
 
 
-def _moments(fields: Fields) -> Iterator[str]:
+def _moments(fields: Fields, named: tuple[str, ...] = _MARKS) -> Iterator[str]:
+    """Moments in any field but those `named`, which count as they are; also in objects within the alert."""
     for name, value in fields.items():
-        if isinstance(value, str) and name not in _MARKS and len(value) >= 16 and (found := _MOMENT.search(value)):
+        if isinstance(value, dict):
+            yield from _moments(value, ())
+        elif isinstance(value, str) and name not in named and len(value) >= 16 and (found := _MOMENT.search(value)):
             yield f"{name}={found[0]}"
 
 
