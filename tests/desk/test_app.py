@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from justtrades import app
 from justtrades.app import Cannot, engine, serve
 from justtrades.desk import Desk
 from justtrades.positions.model import ConnectionId
+from justtrades.positions.rolls import parse_rolls
 from justtrades.settings import Settings
 from justtrades.store import connections
 from justtrades.store.lock import EngineLock
@@ -267,3 +269,10 @@ def _refused(desk: Desk) -> list[str]:
     assert health.state == "refused"
     assert any("theirs is refused" in reason for reason in desk.not_ready())
     return [str(health.reason)]
+
+
+async def test_the_settings_of_contracts_reach_the_desk(tmp_path: Path) -> None:
+    given = settings(prepared(tmp_path), roll_days="MNQ=30", price_tolerance_percent="2.5", paper_market="walk")
+    async with engine(given) as running:
+        assert running.desk.rolls == parse_rolls("MNQ=30")
+        assert running.desk.price_tolerance == Decimal("2.5")

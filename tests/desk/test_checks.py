@@ -6,6 +6,10 @@ import asyncio
 from datetime import timedelta
 from decimal import Decimal
 
+import httpx
+import pytest
+
+from justtrades.paper_house import Tape
 from justtrades.positions.model import ContractName, Outcome, Verb
 from tests.desk.fakes import MNQ, World, played, recorder
 
@@ -59,6 +63,7 @@ async def test_a_reversal_with_an_impossible_price_closes_and_does_not_enter(her
 async def test_a_restart_remembers_the_days_prices_and_the_next_day_forgets_them(here: World) -> None:
     await here.trade(Verb.BUY)
     await here.trade(Verb.CLOSE)
+    here.broker.fills.clear()  # a broker lists old fills for a while only
     await here.restart()
     assert (await entry(here, "68"))[0] is Outcome.BLOCKED
     here.clock.ahead = timedelta(days=1)
@@ -78,8 +83,11 @@ async def test_a_fill_by_hand_is_a_known_price_too(here: World) -> None:
 
 @played()
 async def test_the_price_of_a_market_that_moves_by_itself_is_asked_for(here: World) -> None:
+    asked: list[ContractName] = []
+
     async def tells(contract: ContractName) -> Decimal | None:
-        return Decimal(25000) if contract == MNQ else None
+        asked.append(contract)
+        return Decimal(25000)
 
     await here.crash()
     here.tells_prices = tells
@@ -89,6 +97,8 @@ async def test_the_price_of_a_market_that_moves_by_itself_is_asked_for(here: Wor
     assert outcome is Outcome.BLOCKED
     assert "25000, the simulator's price" in reason
     assert (await entry(here, "25010"))[0] is Outcome.FILLED
+    assert (await entry(here, "25010", Verb.CLOSE))[0] is Outcome.FILLED
+    assert asked == [MNQ, MNQ]  # a close asks nobody
 
 
 @played()
@@ -105,6 +115,24 @@ async def test_a_market_that_follows_alerts_does_not_follow_one_that_is_refused(
     assert (await entry(here, "100"))[0] is Outcome.FILLED
     assert (await entry(here, "250"))[0] is Outcome.BLOCKED
     assert heard == [Decimal(100)]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "price"),
+    [
+        (200, '{"MNQZ6": 25000.25}', "25000.25"),
+        (200, '{"MNQZ6": "25000.25"}', "25000.25"),
+        (200, "{}", None),
+        (403, "Forbidden", None),
+        (200, "[1]", None),
+    ],
+)
+async def test_a_paper_market_that_cannot_tell_its_price_is_no_reason_to_fail(
+    status: int, body: str, price: str | None
+) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, text=body))
+    async with httpx.AsyncClient(transport=transport) as client:
+        assert await Tape(client, "http://127.0.0.1:1/v1").last(MNQ) == (Decimal(price) if price else None)
 
 
 @played()

@@ -11,6 +11,7 @@ from justtrades.broker.port import Account, AccountReport, Refused, Unreachable
 from justtrades.desk import JOBS_LIMIT
 from justtrades.positions.commands import Mutation
 from justtrades.positions.model import AccountId, ContractName, Outcome, Purpose, Verb
+from justtrades.positions.rolls import parse_rolls
 from tests.desk.fakes import ACCOUNT, ES, FIRST, MNQ, OTHER, SECOND, World, played, recorder, ticks
 
 PAST_THE_ROLL = timedelta(days=19)
@@ -319,6 +320,13 @@ async def test_a_position_stays_in_its_contract_when_a_restart_comes_after_the_r
     await here.restart()
     assert await here.trade(Verb.BUY) is Outcome.FILLED
     assert (here.broker.net(), here.broker.net((FIRST, MARCH))) == (2, 0)
+
+
+@played()
+async def test_an_entry_from_flat_follows_the_operators_own_roll_day(here: World) -> None:
+    here.desk._signals.rolls = parse_rolls("MNQ=30")
+    assert await here.trade(Verb.BUY) is Outcome.FILLED
+    assert (here.broker.net(), here.broker.net((FIRST, MARCH))) == (0, 1)
 
 
 @played()
