@@ -29,6 +29,7 @@ from justtrades.api import (
     health,
     history,
     keys,
+    moving,
     notifications,
     recorders,
 )
@@ -274,6 +275,7 @@ def test_every_route_named_exists() -> None:
         contracts.router,
         history.router,
         keys.router,
+        moving.router,
         recorders.router,
         notifications.router,
     )

@@ -591,3 +591,15 @@ async def test_a_recorder_shows_when_it_was_last_heard(world: World) -> None:
     shown = (await world.get("/recorders/r1")).json()
     assert shown["last_alert_at"] == (START + timedelta(seconds=5)).isoformat().replace("+00:00", "Z")
     assert shown["name"] == momentum().name
+
+
+async def test_a_secret_under_a_misspelt_name_or_in_broken_json_is_not_in_the_audit(world: World) -> None:
+    await world.send("POST", "/connections", {"name": "x", "environment": "demo", "passwort": "hidden-1"})
+    await world.http.post("/api/v1/connections", content=b'{"name": "x", "sec": "hidden-2', headers=world.admin)
+    await world.http.post("/api/v1/connections", content=b'["hidden-2"]', headers=world.admin)
+    await world.send("PATCH", "/connections/paper", {"sec": "hidden-3", "cid": "hidden-4", "device_id": "hidden-5"})
+    await world.app.state.audit.drain()
+    audit = (await world.get("/audit")).text
+    assert audit.count("/api/v1/connections") == 3
+    assert "hidden" not in audit
+    assert '\\"environment\\": \\"demo\\"' in audit

@@ -293,6 +293,17 @@ async def test_a_disabled_login_stops_and_its_lanes_say_offline(here: World) -> 
 
 
 @played()
+async def test_a_desk_whose_last_login_is_disabled_goes_on_and_takes_the_next(here: World) -> None:
+    await here.database.write(lambda c: connections.edit(c, here.box, PAPER, at=here.clock(), enabled=False))
+    await here.desk.connections_changed()
+    await here.until(lambda: here.broker.runs == ["start", "close"])
+    await here.database.write(lambda c: connections.edit(c, here.box, PAPER, at=here.clock(), enabled=True))
+    await here.desk.connections_changed()
+    await here.ready()
+    assert await here.trade(Verb.BUY) is Outcome.FILLED
+
+
+@played()
 async def test_a_call_that_an_edit_cuts_off_is_an_answer_lost_and_halts_nothing(here: World) -> None:
     """Whatever the client library raises when it is closed under a call, or before one."""
     demo = await add_demo(here)

@@ -62,7 +62,7 @@ async def test_a_page_is_never_larger_than_the_most(db: Database) -> None:
     assert len((await db.read(lambda c: reads.list_signals(c, limit=10**9))).items) == 4
 
 
-@pytest.mark.parametrize("cursor", ["x", "-1", "", "9" * 40, "1; DROP TABLE orders"])
+@pytest.mark.parametrize("cursor", ["x", "--1", "", "9" * 40, "1; DROP TABLE orders"])
 async def test_a_cursor_of_another_kind_is_refused(lite: Database, cursor: str) -> None:
     with pytest.raises(BadCursor):
         await lite.read(lambda c: reads.list_orders(c, before=cursor))

@@ -23,6 +23,7 @@ from justtrades.api import (
     health,
     history,
     keys,
+    moving,
     notifications,
     oauth,
     problems,
@@ -85,6 +86,7 @@ def _api() -> APIRouter:
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(admin)], route_class=AuditedRoute)
     for module in (connections, oauth, recorders, history, explain, acts, keys, contracts, notifications):
         api.include_router(module.router)
+    api.include_router(moving.router)
     return api
 
 

@@ -94,7 +94,7 @@ def _note(request: Request, body: bytes, status: int, seconds: float) -> None:
             at=parts.clock(),
             method=request.method,
             endpoint=request.url.path,
-            request=kept_act(body) or None,
+            request=kept_act(body, request.url.path) or None,
             status=status,
             duration_ms=seconds * 1000,
             response=f"by {by}",

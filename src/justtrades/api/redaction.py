@@ -19,6 +19,10 @@ _IN_JSON: Final = re.compile(rf'("(?:{_NAMES})"\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s,
 _IN_TEXT: Final = re.compile(rf"\b((?:{_NAMES})\s*=\s*)[^\s;,&]+", re.IGNORECASE)
 _OF_ACTS: Final = re.compile(rf"{_NAMES}|sec|cid|code|device_id|url", re.IGNORECASE)
 """What people send to the API besides: an API key's id and secret, a place to tell with its token."""
+_KNOWN: Final = {
+    "connections": frozenset({"name", "environment", "auth", "username", "app_id", "app_version", "enabled"}),
+    "notifications": frozenset({"name", "kinds"}),
+}
 _TELLING: Final = re.compile(rb"secret|pass|pwd|token|key|auth", re.IGNORECASE)
 
 
@@ -40,22 +44,32 @@ def kept(body: bytes, secret: str | None) -> str:
     return text if len(text) <= KEPT else f"{text[:KEPT]}… [{len(body)} bytes in all]"
 
 
-def kept_act(body: bytes) -> str:
-    """What a person sent to the API, as the audit keeps it."""
+def kept_act(body: bytes, path: str) -> str:
+    """What a person sent to this path of the API, as the audit keeps it. Where secrets are entered, only what is
+    known to be none is kept: one under a misspelt name is a secret too."""
+    known = next((names for part, names in _KNOWN.items() if f"/{part}" in path), None)
     try:
-        return kept(json.dumps(_without_secrets(json.loads(body)), ensure_ascii=False).encode(), None)
+        sent = json.loads(body)
     except ValueError:
-        return kept(body, None)
+        sent = body.decode("utf-8", "replace")
+    if known is not None and body and not isinstance(sent, dict):
+        return REMOVED
+    text = sent if isinstance(sent, str) else json.dumps(_without_secrets(sent, known), ensure_ascii=False)
+    return kept(text.encode("utf-8", "replace"), None)
 
 
-def _without_secrets(value: Any) -> Any:
+def _without_secrets(value: Any, known: frozenset[str] | None) -> Any:
     match value:
         case dict():
             return {
-                name: REMOVED if one is not None and _OF_ACTS.fullmatch(name) else _without_secrets(one)
+                name: _without_secrets(one, known) if one is None or _may_stay(name, known) else REMOVED
                 for name, one in value.items()
             }
         case list():
-            return [_without_secrets(one) for one in value]
+            return [_without_secrets(one, known) for one in value]
         case _:
             return value
+
+
+def _may_stay(name: str, known: frozenset[str] | None) -> bool:
+    return not _OF_ACTS.fullmatch(name) if known is None else name in known

@@ -50,6 +50,7 @@ RULES: Final = {
     ("PATCH", "/recorders/{recorder_id}"): Scope.ADMIN,
     ("DELETE", "/recorders/{recorder_id}"): Scope.ADMIN,
     ("POST", "/recorders/{recorder_id}/rotate-token"): Scope.ADMIN,
+    ("POST", "/import"): Scope.ADMIN,
     # what is and what happened
     ("GET", "/signals"): Scope.READ,
     ("GET", "/signals/{signal_id}"): Scope.READ,

@@ -13,7 +13,19 @@ from typing import Annotated, Any
 import typer
 
 from justtrades import __version__, settings
-from justtrades.cli import acting, connections, contracts, database, explaining, keys, notify, paper, reading, recorders
+from justtrades.cli import (
+    acting,
+    connections,
+    contracts,
+    database,
+    explaining,
+    keys,
+    moving,
+    notify,
+    paper,
+    reading,
+    recorders,
+)
 from justtrades.cli.errors import Failed, Misused
 
 __all__ = ["app", "run"]
@@ -63,6 +75,7 @@ def demo(
     raise typer.Exit(run_demo(keep))
 
 
+app.command("import")(moving.import_)
 for _command in (
     *(reading.signals, reading.positions, reading.trades, reading.orders, reading.audit),
     contracts.contracts,

@@ -8,7 +8,8 @@ running engine, since only that may touch a lane.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -65,6 +66,17 @@ class Reach:
         except httpx.ConnectError:
             raise Failed(NO_ENGINE) from None
 
+    def settle(self, method: str, path: str, bodies: Sequence[Any], *, makes: bool) -> list[Any]:
+        """The same act with each body: by the running engine, or, where none runs, on its database, locked
+        meanwhile. For what touches no lane. `makes`: with no database yet, one is made; else `NothingYet`. Raises
+        `Failed`."""
+        try:
+            return [_content(self._call(method, path, json=body)) for body in bodies]
+        except httpx.ConnectError:
+            if not makes:
+                _require_file(self.settings)
+            return [_content(answer) for answer in asyncio.run(_on_database(self.settings, method, path, bodies))]
+
     def _call(self, method: str, path: str, **request: Any) -> httpx.Response:
         # trust_env False: a proxy set for the web must never see the admin key.
         with httpx.Client(
@@ -120,12 +132,16 @@ async def _from_database(settings: Settings, path: str, query: Query, body: Any 
 
     _require_file(settings)
     try:
-        return await _over_database(settings, path, query, body)
+        async with _over_database(settings) as http:
+            method = "GET" if body is None else "POST"
+            return await http.request(method, path, params=dict(query), json=body)
     except (SQLAlchemyError, NotTrustworthy, OSError) as error:
         raise Failed(f"the database cannot be read ({type(error).__name__}): try `justtrades db check`") from None
 
 
-async def _over_database(settings: Settings, path: str, query: Query, body: Any) -> httpx.Response:
+@asynccontextmanager
+async def _over_database(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """The API over the database, in this process."""
     from justtrades import __version__
     from justtrades.api.app import create_app
     from justtrades.api.parts import Parts
@@ -141,11 +157,12 @@ async def _over_database(settings: Settings, path: str, query: Query, body: Any)
         desk = IdleDesk(await database.read(switches.get_kill), await database.read(partial(_books, settings)))
         hashes = frozenset({hashed(key)})
         parts = Parts(settings, database, desk, Box(_secret(settings)), _now, __version__, admin_hashes=hashes)
-        transport = httpx.ASGITransport(create_app(parts))
-        async with httpx.AsyncClient(transport=transport, base_url="http://database") as http:
-            method = "GET" if body is None else "POST"
-            headers = {"Authorization": f"Bearer {key}"}
-            return await http.request(method, f"/api/v1{path}", params=dict(query), json=body, headers=headers)
+        app = create_app(parts)
+        headers = {"Authorization": f"Bearer {key}"}
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://database/api/v1", headers=headers) as http:
+            yield http
+        await app.state.audit.drain()
     finally:
         await database.close()
 
@@ -160,6 +177,24 @@ def _books(settings: Settings, connection: Connection) -> Books:
     state, limits = books.load(connection), Limits(settle=timedelta(seconds=settings.settle_seconds))
     accounts = {row.id: row for row in state.accounts}
     return Books(accounts, tuple(state.lanes), state.kill.on, limits, parse_rolls(settings.roll_days))
+
+
+async def _on_database(settings: Settings, method: str, path: str, bodies: Sequence[Any]) -> list[httpx.Response]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from justtrades.store import migrate
+    from justtrades.store.engines import NotTrustworthy
+    from justtrades.store.lock import EngineLock, EngineLocked
+
+    try:
+        async with EngineLock(settings.database_url):
+            await migrate.upgrade(settings.database_url)
+            async with _over_database(settings) as http:
+                return [await http.request(method, path, json=body) for body in bodies]
+    except (EngineLocked, migrate.NewerSchema) as error:
+        raise Failed(str(error)) from None
+    except (SQLAlchemyError, NotTrustworthy, OSError) as error:
+        raise Failed(f"the database cannot be used ({type(error).__name__}): try `justtrades db check`") from None
 
 
 def _require_file(settings: Settings) -> None:

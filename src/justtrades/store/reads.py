@@ -212,7 +212,7 @@ def _page(connection: Connection, query: Select[Any], key: Column[Any], limit: i
 def _cursor(key: Column[Any], before: str) -> int | str:
     if key.name != "number":
         return before
-    if not before.isdecimal() or len(before) > _LONGEST_NUMBER:
+    if not before.removeprefix("-").isdecimal() or len(before) > _LONGEST_NUMBER:
         raise BadCursor("the cursor is not one of this list")
     return int(before)
 

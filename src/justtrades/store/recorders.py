@@ -44,11 +44,12 @@ _valid: Final = (_T.expires_at.is_(None)) | (_T.expires_at > bindparam("now"))
 _tokens: Final = select(recorder_tokens).join(recorders, _R.id == _T.recorder_id).where(_valid & _R.enabled.is_(True))
 
 
-def add(connection: Connection, box: Box, recorder: Recorder, token: str, at: datetime) -> None:
-    """A new recorder with its first token (made by `secrets.new_token`)."""
+def add(connection: Connection, box: Box, recorder: Recorder, token: str | None, at: datetime) -> None:
+    """A new recorder with its first token (made by `secrets.new_token`), or without one until it is rotated."""
     values = {**_values(box, recorder), "id": recorder.id, "created_at": at, "updated_at": at}
     connection.execute(recorders.insert(), values)
-    _add_token(connection, recorder.id, token, at)
+    if token is not None:
+        _add_token(connection, recorder.id, token, at)
 
 
 def edit(connection: Connection, box: Box, recorder: Recorder, at: datetime) -> bool:
