@@ -78,7 +78,7 @@ def rehearse(
         return _show(_ask(base, "DELETE", "faults"), as_json, ["everything behaves again"])
     if _is_plan(fault):
         return _show(_ask(base, "POST", "mixture", {"faults": fault}), as_json, [f"{fault}, until `calm`"])
-    wanted = {"fault": fault, "nth": nth, "times": times, "when": "before" if before else "after"}
+    wanted = {"fault": fault, "nth": nth, "times": times, **({"when": "before"} if before else {})}
     known = {one["fault"].partition(":")[0]: one for one in _ask(base, "GET", "rehearsals")}
     usual = known.get(fault.partition(":")[0], {})
     waits = endpoint or usual.get("endpoint") or "*"

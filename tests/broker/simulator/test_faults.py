@@ -73,6 +73,15 @@ async def test_a_lost_request_does_nothing(rest: Rest) -> None:
     assert "orderId" in await rest.order()
 
 
+async def test_a_cut_call_is_no_mistake_of_the_server(rest: Rest, caplog: pytest.LogCaptureFixture) -> None:
+    for fault in ("lose_request", "lose_answer"):
+        await rest.fault(fault)
+        with pytest.raises(httpx.TransportError):
+            await rest.order()
+    await rest.get("account/list")
+    assert caplog.records == []
+
+
 async def test_a_lost_answer_leaves_the_order_filled_and_told(rest: Rest) -> None:
     async with synced(rest) as socket:
         await rest.fault("lose_answer")
@@ -106,6 +115,16 @@ async def test_an_error_may_come_before_or_after_the_act(
     answer = await rest.raw("POST", "order/placeorder", json=body | {"orderType": "Market"})
     assert (answer.status_code, answer.text) == (status, text)
     assert await orders(rest) == placed
+
+
+@pytest.mark.parametrize(("status", "placed"), [("401", 0), ("423", 0), ("429", 0), ("408", 1), ("503", 1)])
+async def test_a_status_that_turns_a_request_away_is_not_done_unless_told_so(
+    rest: Rest, status: str, placed: int
+) -> None:
+    await rest.fault(status)
+    body = {"accountId": rest.account["id"], "symbol": "MNQZ6", "action": "Buy", "orderQty": 1}
+    answer = await rest.raw("POST", "order/placeorder", json=body | {"orderType": "Market"})
+    assert (answer.status_code, await orders(rest)) == (int(status), placed)
 
 
 async def test_a_429_has_no_body_and_on_the_socket_no_d(rest: Rest) -> None:

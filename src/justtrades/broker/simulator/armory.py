@@ -18,7 +18,7 @@ from justtrades.broker.simulator.counter import Counter
 from justtrades.broker.simulator.delivery import Manners
 from justtrades.broker.simulator.doors import Doors
 from justtrades.broker.simulator.faults import Blow, Manner, parse_fault
-from justtrades.broker.simulator.mixture import Item, Mixture
+from justtrades.broker.simulator.mixture import Mixture
 from justtrades.broker.simulator.sockets import Sockets, behave
 
 
@@ -101,17 +101,12 @@ class Armory:
         """What is certain strikes now, blows at their moments, the rest when calls come."""
         self._counter.mixture = mixture
         for item in mixture.certain:
-            await self.arm(_body(item))
+            await self.arm(item.body)
         start = asyncio.get_running_loop().time()
         for at, item in mixture.moments():
             try:
                 async with asyncio.timeout_at(start + at):
                     return await self._plans.get()
             except TimeoutError:
-                await self.arm(_body(item))
+                await self.arm(item.body)
         return await self._plans.get()
-
-
-def _body(item: Item) -> dict[str, Any]:
-    when = "before" if item.before else "after"
-    return {"fault": item.text, "endpoint": item.endpoint, "nth": item.nth or 1, "when": when}

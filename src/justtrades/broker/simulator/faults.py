@@ -134,16 +134,22 @@ def parse_fault(body: Mapping[str, Any]) -> Fault:
     if name.isdigit():
         name, words = Kind.STATUS, [name]
     kind = Kind(name)
+    usual = "before" if _turns_away(kind, words) else "after"
     seconds = words[0] if kind in (Kind.STALL, Kind.LOSE_ANSWER, Kind.PENALTY) and words else "0"
     return Fault(
         kind=kind,
         endpoint=str(body.get("endpoint", ANY)).lower(),
         nth=int(body.get("nth", 1)),
         times=int(body.get("times", 1)),
-        after=body.get("when", "after") != "before" and kind not in _NEVER_DONE,
+        after=(body.get("when") or usual) != "before" and kind not in _NEVER_DONE,
         seconds=float(seconds),
         words=tuple(words),
     )
+
+
+def _turns_away(kind: Kind, words: list[str]) -> bool:
+    """A 4xx says that the request was not handled (section 1), but for 408, which says nothing."""
+    return kind is Kind.STATUS and bool(words) and words[0].startswith("4") and words[0] != "408"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from collections import Counter as Tally
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from justtrades.broker.simulator.faults import ANY, Blow, Fault, Kind, Manner, parse_fault
 
@@ -59,8 +59,13 @@ class Item:
 
     @property
     def fault(self) -> Fault:
-        when = "before" if self.before else "after"
-        return parse_fault({"fault": self.text, "endpoint": self.endpoint, "nth": self.nth or 1, "when": when})
+        return parse_fault(self.body)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """As the control route takes it."""
+        when = {"when": "before"} if self.before else {}
+        return {"fault": self.text, "endpoint": self.endpoint, "nth": self.nth or 1, **when}
 
     def may_hit(self, endpoint: str) -> bool:
         named = self.endpoint != ANY or not endpoint.startswith("auth/")

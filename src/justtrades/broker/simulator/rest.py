@@ -22,7 +22,7 @@ from justtrades.broker.simulator.floor import Floor
 from justtrades.broker.simulator.replies import Reply
 from justtrades.broker.simulator.sockets import SYNC
 from justtrades.broker.simulator.tape import Frame
-from justtrades.broker.simulator.wire import cut
+from justtrades.broker.simulator.wire import cut, gone
 
 _LARGEST_BODY: Final = 1_000_000
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -40,7 +40,8 @@ class Answer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if self._cut:
-                cut(scope)
+                if cut(scope):
+                    await gone(receive)
             else:
                 await super().__call__(scope, receive, send)
         finally:

@@ -24,8 +24,16 @@ class Door:
         await self._app(scope, receive, send)
 
 
-def cut(scope: MutableMapping[str, Any]) -> None:
-    """Close the connection under a request or socket at once, without a word."""
+def cut(scope: MutableMapping[str, Any]) -> bool:
+    """Close the connection under a request or socket at once, without a word; False where that cannot be done."""
     transport = scope.get(_TRANSPORT)
-    if isinstance(transport, asyncio.Transport):
-        transport.abort()
+    if not isinstance(transport, asyncio.Transport):
+        return False
+    transport.abort()
+    return True
+
+
+async def gone(receive: Receive) -> None:
+    """Until the server knows that the connection is cut; else it takes the silence for a mistake."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
