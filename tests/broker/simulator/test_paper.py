@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import websockets
 
 from justtrades.broker.simulator import Paper, embedded, serve_paper
 from justtrades.broker.simulator.ledger import Entry, Ledger
@@ -171,3 +172,22 @@ def test_the_listening_socket_says_that_it_is_tcp() -> None:
 def test_a_taken_port_is_an_error() -> None:
     with listen("127.0.0.1", 0) as listener, pytest.raises(OSError, match=r".+"):
         listen("127.0.0.1", listener.getsockname()[1])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not for Windows")
+def test_under_uvloop_a_connection_is_cut_for_real(tmp_path: Path) -> None:
+    """The engine runs on uvloop, and so does its embedded simulator: its transports are of another kind."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def lose() -> int:
+        async with trading(tmp_path) as rest, synced(rest) as socket_:
+            await rest.fault("lose_answer")
+            with pytest.raises(httpx.TransportError):
+                await rest.order()
+            await rest.control("faults", fault="drop_socket")
+            with pytest.raises(websockets.ConnectionClosedError):
+                while True:
+                    await socket_.frame()
+            return len((await rest.ledger())["order"])
+
+    assert uvloop.run(lose()) == 1

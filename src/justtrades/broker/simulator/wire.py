@@ -6,7 +6,6 @@ object that owns the transport; where it is not (another server), the cut is an 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import MutableMapping
 from typing import Any, Final
 
@@ -27,7 +26,7 @@ class Door:
 def cut(scope: MutableMapping[str, Any]) -> bool:
     """Close the connection under a request or socket at once, without a word; False where that cannot be done."""
     transport = scope.get(_TRANSPORT)
-    if not isinstance(transport, asyncio.Transport):
+    if not hasattr(transport, "abort"):  # uvloop's transports are no asyncio.Transport
         return False
     transport.abort()
     return True
