@@ -26,9 +26,10 @@ class Door:
 def cut(scope: MutableMapping[str, Any]) -> bool:
     """Close the connection under a request or socket at once, without a word; False where that cannot be done."""
     transport = scope.get(_TRANSPORT)
-    if not hasattr(transport, "abort"):  # uvloop's transports are no asyncio.Transport
+    abort = getattr(transport, "abort", None)  # uvloop's transports are no asyncio.Transport
+    if abort is None:
         return False
-    transport.abort()
+    abort()
     return True
 
 
