@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from justtrades.api.contracts import listed
 from justtrades.cli import run
 from justtrades.positions.contracts import ROOTS
 from justtrades.settings import Settings
@@ -45,9 +47,18 @@ async def test_every_root_is_on_one_page_and_pages_can_be_smaller(world: World) 
 async def test_roots_may_be_spelled_like_symbols_and_unknown_ones_are_refused(world: World) -> None:
     answer = await world.get("/contracts", root="CME_MINI:MNQ1!,gcz6,MNQ")
     assert [item["root"] for item in answer.json()["items"]] == ["MNQ", "GC"]
-    refused = await world.get("/contracts", root="NOSUCH")
-    assert refused.status_code == 422
-    assert refused.json()["detail"].startswith("root: ")
+    for nothing in ("NOSUCH", " , "):
+        refused = await world.get("/contracts", root=nothing)
+        assert refused.status_code == 422
+        assert refused.json()["detail"].startswith("root: ")
+
+
+def test_what_is_held_is_named_at_its_root_only() -> None:
+    held = [item for item in listed(date(2026, 12, 11), {}, None, ["MNQZ6", "6EZ6", "MNQZ6"]) if item.held]
+    assert [(item.root, item.contract, item.held) for item in held] == [
+        ("MNQ", "MNQH7", ["MNQZ6"]),
+        ("6E", "6EH7", ["6EZ6"]),
+    ]
 
 
 @pytest.mark.usefixtures("_alone")

@@ -84,7 +84,9 @@ def listed(
 
 
 def _wanted(text: str, today: date) -> list[Root]:
-    symbols = (contracts.parse_symbol(part, today) for part in text.split(",") if part.strip())
+    symbols = [contracts.parse_symbol(part, today) for part in text.split(",") if part.strip()]
+    if not symbols:
+        raise ValueError("there is no root in it")
     return list(dict.fromkeys(symbol.root for symbol in symbols))
 
 
