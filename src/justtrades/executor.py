@@ -80,7 +80,7 @@ INBOX_LIMIT = 2_000
 """Reports waiting for one lane; past it they are dropped and a picture is asked for instead."""
 BATCH_LIMIT = 64
 EXIT_WAIT = timedelta(seconds=60)
-WAITED = timedelta(seconds=1)
+WAITED = timedelta(seconds=0.5)
 """A request that has waited this long before it leaves is asked whether it is still wanted."""
 SILENCE = timedelta(milliseconds=10)
 """How long the inbox is quiet before hints are saved."""

@@ -6,8 +6,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 from justtrades.positions.commands import Command, ModifyOrder, PlaceOrder
-from justtrades.positions.events import Event
+from justtrades.positions.events import Event, OrderReported
+from justtrades.positions.machine import fold_in
 from justtrades.positions.model import OrderType, Outcome, Purpose, Verb
+from justtrades.positions.plan import plan
+from justtrades.positions.withdraw import withdrawn
 from tests.positions.lane_world import World, started, terms
 
 
@@ -86,3 +89,33 @@ def test_a_close_behind_a_storm_waits_for_no_target() -> None:
     assert world.outcome(close).outcome is Outcome.FILLED
     assert not [c for c in world.commands[before:] if isinstance(c, ModifyOrder)]
     assert world.net == 0
+
+
+def test_an_add_that_had_to_wait_for_the_broker_lets_the_target_go_first() -> None:
+    """Seen on the trading day: adds that waited for the budget kept the target of what had filled back."""
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    world.entries_wait_until = world.now + timedelta(seconds=1)
+    world.alert(Verb.BUY)
+    world.run()
+    (target,) = world.working()
+    target.price, target.version = Decimal(104), 2  # a hand moved it: it is to be put right
+    lane = fold_in(world.lane, OrderReported(target.report()), world.now, world.limits)
+    assert isinstance(plan(lane, world.now + timedelta(seconds=1), world.limits), ModifyOrder)
+
+
+def test_a_waiting_add_is_withdrawn_while_what_is_held_lacks_its_exits() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    world.hides, world.answer = True, lambda *_: []  # under way, and no answer yet
+    world.alert(Verb.BUY)
+    world.run()
+    add = world.commands[-1]
+    assert isinstance(add, PlaceOrder)
+    assert withdrawn(world.lane, add) is None
+    for order in world.working():
+        world.cancel(order)
+    world.run()
+    assert withdrawn(world.lane, add) == "what is held needs its exits first"

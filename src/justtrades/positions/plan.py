@@ -170,14 +170,14 @@ def _mutate(lane: Lane, now: datetime, limits: Limits) -> Command | None:
     if (job is not None and job.exiting) or flipped(lane):
         return _close(lane, job if job is not None and job.exiting else None, now, limits)
     entry = _enter(lane, job, now) if job is not None else None
-    if entry is not None and _adds_to_protected(lane, now, limits):
+    if entry is not None and not entry.order.unsent and _adds_to_protected(lane, now, limits):
         return entry
     return _protect(lane, now, limits) or entry
 
 
 def _adds_to_protected(lane: Lane, now: datetime, limits: Limits) -> bool:
-    """Adds that wait go before the exits follow, so that a storm of them costs one change; not for long, and
-    never before what was held first has its exits."""
+    """Adds that wait go before the exits follow, so that a storm of them costs one change; not for long, never
+    before what was held first has its exits, and not an add that had to wait for the broker already."""
     if lane.unprotected_since is not None and now - lane.unprotected_since >= limits.storm:
         return False
     return exits.resting_for_all(lane)

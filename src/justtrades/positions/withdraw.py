@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from justtrades.positions import book, jobs
+from justtrades.positions import book, exits, jobs
 from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.model import Lane, Order, Purpose
 from justtrades.positions.plan import agrees
@@ -37,7 +37,7 @@ def _entry(lane: Lane, order: Order) -> str | None:
     job = next((j for j in lane.jobs if j.entry == order.id), None)
     if job is None or jobs.overtaken(lane, job):
         return "a later close overtook it"
-    return None
+    return None if exits.protected(lane) else "what is held needs its exits first"
 
 
 def _closes(lane: Lane, order: Order) -> bool:

@@ -497,3 +497,18 @@ def test_every_event_is_in_the_audit() -> None:
         assert {"user/syncrequest", "props/fill+cashBalance"} <= set(heard)
 
     with_desk(work)
+
+
+def test_a_contract_is_asked_for_once_however_many_lanes_wait_for_it() -> None:
+    stub = Stub()
+
+    async def whole() -> None:
+        async with desk(stub) as one:
+            await one.until(Synced)
+            found = await asyncio.gather(*(one.broker.contract(ContractName("MNQZ6")) for _ in range(20)))
+            assert len(set(found)) == 1
+
+    run(whole())
+    assert [len(stub.asked(f"/{what}")) for what in ("contract/find", "contractMaturity/item", "product/item")] == [
+        1
+    ] * 3

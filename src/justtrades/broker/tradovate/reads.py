@@ -81,6 +81,7 @@ class Reads:
         self._memory = memory
         self._clock = clock
         self._contracts: dict[ContractName, ContractRecord] = {}
+        self._finding: dict[ContractName, asyncio.Task[ContractRecord]] = {}
         self._pictures = {u: Shared(partial(self._picture, u)) for u in Urgency}
         self._ledgers: dict[BrokerAccountId, Shared[list[int]]] = {}
 
@@ -89,6 +90,8 @@ class Reads:
             picture.cancel()
         for ledger in self._ledgers.values():
             ledger.cancel()
+        for task in self._finding.values():
+            task.cancel()
 
     # ── accounts and contracts ───────────────────────────────────────────────────────────────────────────
 
@@ -119,10 +122,20 @@ class Reads:
         return self._contracts.get(name)
 
     async def contract(self, name: ContractName) -> ContractRecord:
-        """A contract with its product's facts. `Refused` when the broker does not know the name."""
+        """A contract with its product's facts. `Refused` when the broker does not know the name.
+
+        Asked for once, however many lanes wait for it: one alert may open it on twenty accounts.
+        """
         if name not in self._contracts:
-            self._contracts[name] = await self._found(name)
+            if name not in self._finding:
+                self._finding[name] = asyncio.create_task(self._found(name))
+                self._finding[name].add_done_callback(partial(self._found_out, name))
+            self._contracts[name] = await asyncio.shield(self._finding[name])
         return self._contracts[name]
+
+    def _found_out(self, name: ContractName, task: asyncio.Task[ContractRecord]) -> None:
+        del self._finding[name]
+        _noticed(task)
 
     async def _found(self, name: ContractName) -> ContractRecord:
         row = _object(await self._rest.read("/contract/find", {"name": name}) or {}, "contract")
