@@ -19,6 +19,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import islice
 
+from justtrades.account_watch import AccountWatch
 from justtrades.broker.port import (
     Account,
     AuditId,
@@ -146,9 +147,11 @@ class Desk:
     _signals: Dispatch = field(init=False)
     _checks: Checks = field(init=False)
     _overdue: Overdue = field(init=False)
+    _watch: AccountWatch = field(init=False)
 
     def __post_init__(self) -> None:
         self._overdue = Overdue(self.clock, self.rolls, self.notify)
+        self._watch = AccountWatch(self.database, self.clock, self._accounts, self.notify)
         self._checks = Checks(self.clock, self._link, self.price_tolerance, self.ask_price)
         self._signals = Dispatch(
             database=self.database,
@@ -176,6 +179,7 @@ class Desk:
         taken = frozenset((lane.account_id, job.signal.id) for lane in state.lanes for job in lane.jobs)
         self.switch.on, self.switch.reason, self.switch.since = state.kill.on, state.kill.reason, state.kill.since
         self._accounts.update({row.id: row for row in state.accounts})
+        await self._watch.load()
         self._checks.remembered(await self.database.read(lambda c: last_prices(c, self.clock() - PRICES_FROM)))
         self._signals.shadows.remembered(await self.database.read(shadows.every))
         async with asyncio.TaskGroup() as self._tasks:
@@ -260,6 +264,7 @@ class Desk:
             past=past,
             heard=self._heard,
             rng=self.rng,
+            barred=partial(self._watch.barred, lane.account_id),
         )
         key = (lane.account_id, lane.contract.name)
         self._lanes[key] = executor
@@ -274,22 +279,19 @@ class Desk:
     # ── what logins tell ──
 
     async def accounts_found(self, login: Login, accounts: tuple[Account, ...]) -> None:
-        """All accounts of a login. A configured one that is missing stops trading; it never reads as flat."""
-        rows = await self.database.write(lambda c: books.keep_accounts(c, login.connection_id, accounts, self.clock()))
-        self._accounts.update({row.id: row for row in rows})
+        await self._watch.found(login.connection_id, accounts)
 
     def account_changed(self, login: Login, account: Account) -> None:
-        for row in [*self._accounts.values()]:
-            if (row.connection_id, row.broker_account_id) == (login.connection_id, account.id):
-                self._accounts[row.id] = replace(row, active=account.active, why=account.why)
-        at = self.clock()
-        self.database.post(lambda c: books.keep_account(c, login.connection_id, account, at))
+        self._watch.changed(login.connection_id, account)
 
     def picture_taken(self, login: Login, picture: Picture, *, streaming: bool) -> None:
         if streaming:
             self._synced_once.add(login.connection_id)
         self._checks.pictured(login.connection_id, picture)
         self._overdue.look(executor.lane for _, _, executor in self._lanes_of(login.connection_id))
+        for lane in picture.lanes:
+            for order in lane.orders:
+                self._watch.ordered(login.connection_id, lane.account, order)
         for account, contract, executor in self._lanes_of(login.connection_id):
             if account in picture.accounts:
                 executor.tell(_as_event(picture.began_at, lane_in(picture, account, contract), streaming=streaming))
@@ -301,6 +303,8 @@ class Desk:
     def reported(self, login: Login, report: LaneReport) -> None:
         if isinstance(report, FillReport):
             self._checks.filled(login.connection_id, report.contract, report.fill)
+        if isinstance(report, OrderReport):
+            self._watch.ordered(login.connection_id, report.account, report.order)
         executor = self._by_broker.get((login.connection_id, report.account, report.contract))
         if executor is not None:
             executor.tell(_event_of(report))
@@ -430,12 +434,8 @@ class Desk:
         return signal_id
 
     async def resume_account(self, account_id: AccountId, by: str) -> None:
-        row = self._accounts.get(account_id)
-        if row is None:
+        if not await self._watch.resume(account_id):
             raise NoSuchLane("there is no such account")
-        self._accounts[account_id] = replace(row, halted=False, halt_reason=None)
-        at = self.clock()
-        await self.database.write(lambda c: books.halt_account(c, account_id, None, at))
         log.info("account %s resumed by %s", account_id, by)
 
     async def reconcile(self, account_id: AccountId | None) -> tuple[LaneView, ...]:

@@ -134,13 +134,15 @@ class Executor:
         past: Past,
         heard: Callable[[Lane, tuple[News, ...]], None],
         rng: random.Random,
+        barred: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """`barred` says why the account takes no entry now."""
         self.lane = lane
         self.past = past
         self._saved: Lane | None = None
         self._line, self._account, self._connection_id = line, account, connection_id
         self._database, self._limits, self._switch = database, limits, switch
-        self._heard, self._rng = heard, rng
+        self._heard, self._rng, self._barred = heard, rng, barred
         self._inbox: asyncio.Queue[Event] = asyncio.Queue()
         self._missed = False
         self._wake: datetime | None = None
@@ -443,7 +445,7 @@ class Executor:
             return "the entry is too old to be sent"
         if self.lane.halted is not None:
             return "the lane is halted"
-        return None
+        return self._barred()
 
     async def _look(self, command: LookForOrders) -> None:
         began = self._database.now()

@@ -48,6 +48,8 @@ T = TypeVar("T")
 MAINTENANCE_POLL = 300.0
 """Seconds between two comparisons on time while the broker is in maintenance."""
 
+ACCOUNTS_POLL = 300.0
+
 LaneReport = OrderReport | FillReport | BustReport | PositionReport
 
 
@@ -95,6 +97,7 @@ class Login:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._hear(tasks))
                 tasks.create_task(self._compare_on_time())
+                tasks.create_task(self._look_at_accounts())
         finally:
             await self.broker.close()
 
@@ -184,6 +187,17 @@ class Login:
         if found is None:
             found = self._contracts[name] = await self.broker.contract(name)
         return found
+
+    async def _look_at_accounts(self) -> None:
+        """A lock, or its end, of which the stream told nothing."""
+        while True:
+            await asyncio.sleep(ACCOUNTS_POLL)
+            if not self.streaming or not self.listener.contracts_in_use(self):
+                continue
+            try:
+                await self.listener.accounts_found(self, await self.broker.accounts())
+            except (BrokerError, NotDurable) as error:
+                log.info("accounts of connection %s were not read, or kept: %s", self.connection_id, error)
 
     async def _compare_on_time(self) -> None:
         """REST truth beside the stream: a healthy heartbeat does not prove complete data. In the broker's

@@ -13,7 +13,7 @@ import pytest
 from justtrades.api.schemas import decimal_text
 from justtrades.broker.port import Account, ConnectionState, Refused, Unreachable
 from justtrades.positions.model import BrokerAccountId
-from justtrades.store import connections
+from justtrades.store import books, connections
 from justtrades.takeover import CannotAdopt
 from tests.api.world import (
     ACCOUNT,
@@ -362,7 +362,27 @@ async def test_accounts_are_listed(world: World) -> None:
         "active": True,
         "halted": False,
         "halt_reason": None,
+        "why": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("why", "halt", "told"),
+    [
+        ("liquidation only", None, "liquidation only"),
+        (None, "the broker liquidated the account", "the broker liquidated the account"),
+        ("locked by the broker", "liquidated before", "liquidated before; locked by the broker"),
+    ],
+)
+async def test_whatever_stops_an_account_is_one_reason_there(
+    world: World, why: str | None, halt: str | None, told: str
+) -> None:
+    account = Account(BrokerAccountId("1001"), "DEMO1001", active=why is None, why=why)
+    await world.database.write(lambda c: books.keep_account(c, PAPER, account, world.clock()))
+    await world.database.write(lambda c: books.halt_account(c, ACCOUNT, halt, world.clock()))
+    (shown,) = (await world.get("/accounts")).json()["items"]
+    assert (shown["active"], shown["halted"], shown["halt_reason"]) == (why is None, True, told)
+    assert shown["why"] == why
 
 
 # ── lists ────────────────────────────────────────────────────────────────────────────────────────────────────

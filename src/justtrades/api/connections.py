@@ -30,6 +30,7 @@ from justtrades.api.security import PartsOf
 from justtrades.broker.port import ConnectionState
 from justtrades.positions.model import ConnectionId
 from justtrades.store import accounts, connections
+from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
 
 router = APIRouter(tags=["connections"], route_class=AuditedRoute)
@@ -108,7 +109,7 @@ async def list_accounts(
 ) -> Page[AccountOut]:
     """Trading accounts as the brokers list them."""
     rows = [
-        row
+        _account(row)
         for row in await parts.database.read(accounts.every)
         if connection_id is None or row.connection_id == connection_id
     ]
@@ -181,6 +182,14 @@ async def _edit(parts: Parts, row: ConnectionRow, body: ConnectionPatch) -> None
 def _secrets(body: Credentials) -> dict[str, str]:
     given: dict[str, str] = body.model_dump(exclude_none=True, include=set(_SECRETS))
     return given
+
+
+def _account(row: AccountRow) -> AccountOut:
+    """What stops it is one reason for people, whoever it is that stops it."""
+    reasons = [reason for reason in (row.halt_reason, row.why) if reason]
+    stopped = row.halted or not row.active
+    shown = AccountOut.model_validate(row)
+    return shown.model_copy(update={"halted": stopped, "halt_reason": "; ".join(reasons) if stopped else None})
 
 
 def _with_device(connection: Connection, body: ConnectionIn, at: datetime) -> dict[str, str]:

@@ -181,7 +181,10 @@ class AccountOut(Given):
     name: str
     active: bool
     halted: bool
+    """It takes no entries: we stopped it, until a person resumes it, or the broker did (then it is not `active`)."""
     halt_reason: str | None = None
+    why: str | None = None
+    """The broker's part of the reason; the halt ends by itself when he lets the account go."""
 
 
 # ── recorders ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -86,12 +86,16 @@ class ConnectionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A trading account as the broker lists it. `active` is false when it cannot trade, `why` says why."""
+    """A trading account as the broker lists it. `active` is false when it cannot trade, `why` says why.
+
+    `liquidation` is set while the broker liquidates it: when that began, as the broker tells it, or `now`.
+    """
 
     id: BrokerAccountId
     name: str
     active: bool = True
     why: str | None = None
+    liquidation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

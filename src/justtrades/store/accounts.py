@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,10 @@ from sqlalchemy import Connection, bindparam, select
 
 from justtrades.positions.model import AccountId, BrokerAccountId, ConnectionId
 from justtrades.store.dialects import insert_or_update
-from justtrades.store.tables import accounts
+from justtrades.store.tables import accounts, switches
+
+GONE: Final = "the broker does not list it any more"
+NONE_LISTED: Final = "the broker lists no account for this login here: is the environment (live or demo) the right one?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class AccountLike(Protocol):
 
 
 _A = accounts.c
+_LIQUIDATED: Final = "liquidations of "
+_write_marks: Final = insert_or_update(switches, ["name"])
 _seen: Final = select(*(_A[name] for name in AccountRow.__slots__))
 _write: Final = insert_or_update(accounts, ["id"], keep=["halted", "halt_reason"])
 _halt: Final = accounts.update().where(_A.id == bindparam("b_id"))
@@ -79,7 +85,7 @@ def keep_only(
     """The broker's whole list: accounts of ours that are not in it become inactive."""
     listed = tuple(found)
     gone = (_A.connection_id == connection_id) & _A.broker_account_id.not_in([a.id for a in listed])
-    words = {"active": False, "why": "the broker does not list it any more", "updated_at": at}
+    words = {"active": False, "why": GONE if listed else NONE_LISTED, "updated_at": at}
     connection.execute(accounts.update().where(gone).values(**words))
     return keep(connection, connection_id, listed, at)
 
@@ -97,3 +103,17 @@ def halt(connection: Connection, account: AccountId, reason: str | None, at: dat
     """Stops entries on the account for this reason; None lets it go on."""
     values = {"halted": reason is not None, "halt_reason": reason, "updated_at": at}
     connection.execute(_halt.values(**values), {"b_id": account})
+
+
+def halt_for(connection: Connection, account: AccountId, marks: tuple[str, ...], reason: str, at: datetime) -> None:
+    """Halts the account, and keeps the broker's marks of what halted it so far, this one included."""
+    row = {"name": f"{_LIQUIDATED}{account}", "is_on": True, "reason": json.dumps(marks), "at": at}
+    connection.execute(_write_marks.on(connection), row)
+    halt(connection, account, reason, at)
+
+
+def liquidations(connection: Connection) -> dict[AccountId, tuple[str, ...]]:
+    """The marks of all liquidations that halted an account."""
+    found = select(switches.c.name, switches.c.reason).where(switches.c.name.startswith(_LIQUIDATED))
+    rows = connection.execute(found)
+    return {AccountId(row.name.removeprefix(_LIQUIDATED)): tuple(json.loads(row.reason or "[]")) for row in rows}

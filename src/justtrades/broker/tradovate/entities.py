@@ -48,6 +48,9 @@ from justtrades.positions.model import (
 
 WHOLE = frozenset({"account", "accountRiskStatus"})
 """Rows that replace the one before: a lock that is lifted shows only by the field's absence."""
+RISKS = ("accountRiskStatus", "userAccountAutoLiq")
+OF_ACCOUNT = WHOLE | {"userAccountAutoLiq"}
+"""What an account's standing is made of; all three have its id (protocol.md section 1)."""
 PARENT = {
     "orderVersion": "orderId",
     "command": "orderId",
@@ -55,7 +58,7 @@ PARENT = {
     "fill": "orderId",
     "commandReport": "commandId",
 }
-KEPT = frozenset({"order", "contract", "position", "fillFee", *WHOLE, *PARENT})
+KEPT = frozenset({"order", "contract", "position", "fillFee", *OF_ACCOUNT, *PARENT})
 REASON_WAIT, COMMAND_WAIT, ORDER_WAIT = 0.3, 1.0, 1.0
 TRY_AGAIN = 1.0
 KEPT_FOR = timedelta(days=1)
@@ -121,15 +124,23 @@ class Memory:
         if kind not in KEPT or row_id is None:
             return
         if deleted:
-            self._rows[kind].pop(row_id, None)
+            self._delete(kind, row_id)
             return
-        known = {} if kind in WHOLE else self._rows[kind].get(row_id, {})
+        known = {} if _is_whole(kind, row) else self._rows[kind].get(row_id, {})
         if kind == "order":
             row = _not_back(known, row)
         merged = {**known, **row}
-        if merged != known:
+        if merged != self._rows[kind].get(row_id):
             self._rows[kind][row_id] = merged
             self._note(kind, row_id, merged)
+
+    def _delete(self, kind: str, row_id: int) -> None:
+        """An account that is deleted is one that is not listed; a risk status that is deleted holds nothing back."""
+        gone = self._rows[kind].pop(row_id, None)
+        if kind == "account" and gone is not None:
+            self._rows[kind][row_id] = {**gone, wire.LISTED: False}
+        if kind in OF_ACCOUNT:
+            self._direct.append((kind, row_id))
 
     def merge_all(self, kind: str, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -146,7 +157,7 @@ class Memory:
         if kind == "contract":
             self._dirty.update(dict.fromkeys(o for o, r in self._rows["order"].items() if o not in self._said))
             self._direct += [("position", p) for p, r in self._rows["position"].items()]
-        elif kind in WHOLE or kind == "position":
+        elif kind in OF_ACCOUNT or kind == "position":
             self._direct.append((kind, row_id))
         elif (order := self._order_of(kind, row_id, row)) is not None:
             self._dirty[order] = None
@@ -318,7 +329,8 @@ class Memory:
         return next((row_id for row_id, row in rows if row.get("name") == name), None)
 
     def account(self, account_id: int) -> Account | None:
-        return wire.account(self._rows["account"].get(account_id, {}), self._rows["accountRiskStatus"].get(account_id))
+        row, risk, limits = (self._rows[kind].get(account_id) for kind in ("account", *RISKS))
+        return wire.account(row or {}, risk, limits)
 
     def commands_of(self, order_id: int) -> list[Row]:
         return self._of("command", order_id)
@@ -384,6 +396,11 @@ class Memory:
     def _of(self, kind: str, parent: int) -> list[Row]:
         rows = self._rows[kind]
         return [rows[row_id] for row_id in sorted(self._ids(kind, parent)) if row_id in rows]
+
+
+def _is_whole(kind: str, row: Row) -> bool:
+    """An account without its name is a part of one, to be merged like any other."""
+    return kind in WHOLE and (kind != "account" or wire.word(row, "name") is not None)
 
 
 def _not_back(known: Row, row: Row) -> Row:

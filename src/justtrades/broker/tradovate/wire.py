@@ -54,6 +54,15 @@ STOPPED_BY_ADMIN = {
     "LiquidateOnlyModeImmediately": "liquidation only",
     "LockTradingImmediately": "locked by the broker",
 }
+LIQUIDATING = frozenset({"AgreedOnLiquidationByAutoLiq", "LiquidateImmediately"})
+LIMITS = {
+    "dailyLossAutoLiq": "daily loss",
+    "dailyLossLiqOnly": "daily loss for liquidation only",
+    "weeklyLossAutoLiq": "weekly loss",
+    "trailingMaxDrawdown": "trailing drawdown",
+    "dailyProfitAutoLiq": "daily profit",
+    "weeklyProfitAutoLiq": "weekly profit",
+}
 
 
 def number(row: Row, name: str) -> int | None:
@@ -115,13 +124,14 @@ def busted(row: Row) -> bool:
     return row.get("active") is False
 
 
-def account(row: Row, risk: Row | None) -> Account | None:
-    """An account with what keeps it from trading, if anything does."""
+def account(row: Row, risk: Row | None, limits: Row | None = None) -> Account | None:
+    """An account with what keeps it from trading, if anything does. `limits` is its userAccountAutoLiq."""
     account_id, name = number(row, "id"), word(row, "name")
     if not account_id or not name:
         return None
-    why = _barred(row) or _at_risk(risk or {})
-    return Account(BrokerAccountId(str(account_id)), name, why is None, why)
+    at_risk = _at_risk(risk or {})
+    why = _barred(row) or (f"{at_risk}{_limits(limits or {})}" if at_risk else None)
+    return Account(BrokerAccountId(str(account_id)), name, why is None, why, _liquidation(risk or {}))
 
 
 def _barred(row: Row) -> str | None:
@@ -143,6 +153,24 @@ def average(row: Row) -> Decimal | None:
     if not number(row, "netPos"):
         return None
     return price(row, "netPrice") or price(row, "prevPrice")
+
+
+def _limits(limits: Row) -> str:
+    """The loss limits that may be the cause, in USD, behind a reason; empty where none is set."""
+    told = [f"{text} {plain(value)}" for field, text in LIMITS.items() if (value := price(limits, field))]
+    return f" (its limits: {', '.join(told)})" if told else ""
+
+
+def plain(value: Decimal) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _liquidation(risk: Row) -> str | None:
+    if risk.get("adminAction") not in LIQUIDATING:
+        return None
+    at = moment(risk, "adminTimestamp")
+    return at.isoformat() if at else "now"
 
 
 def position_order(row: Row) -> tuple[int, int, int, str, int]:
@@ -192,7 +220,7 @@ def joined(parts: Parts) -> BrokerOrder | None:
         text=text,
         at=moment(parts.order, "timestamp"),
         version=_edition(parts),
-        admin=parts.order.get("admin") is True,
+        admin=parts.order.get("admin") is True and client_id(parts) is None,
     )
 
 
