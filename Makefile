@@ -5,6 +5,7 @@
 PYTHON ?=
 ARGS   ?=
 SEEDS  ?= 100
+KILLS  ?= 200
 INPUTS ?= 50000
 SEED   ?= 1
 START  ?= 0
@@ -24,7 +25,7 @@ UV  := $(firstword $(wildcard $(BIN)/uv) uv)
 RUN := $(VENV)/.ready-run
 DEV := $(VENV)/.ready-dev
 
-.PHONY: help setup demo test check serve bench fuzz soak conformance lock clean
+.PHONY: help setup demo test check serve bench fuzz soak crashes conformance lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -35,6 +36,7 @@ help:
 	@echo 'make bench        the figures; see bench/README.md'
 	@echo 'make fuzz         bad alerts against the webhook: INPUTS=50000 SEED=1'
 	@echo 'make soak         the simulation: SEEDS=100 START=0'
+	@echo 'make crashes      the engine killed under load: KILLS=200 START=1 (the first seed)'
 	@echo 'make conformance  the broker suite against a real demo account; tests/broker/conformance/README.md'
 	@echo 'make setup        only .venv        make clean  remove it and all caches'
 	@echo 'make lock         resolve the lock files anew (needs uv; ARGS=--upgrade for newer releases)'
@@ -64,6 +66,9 @@ fuzz: $(DEV)
 
 soak: $(DEV)
 	@$(PY) -m tests.simulation --seeds $(SEEDS) --start $(START) $(ARGS)
+
+crashes: $(DEV)
+	@$(PY) -m tests.e2e --kills $(KILLS) --seed $(or $(filter-out 0,$(START)),1)
 
 conformance: $(DEV)
 	@JUSTTRADES_CONFORMANCE=1 $(PY) -m pytest tests/broker/conformance -rs $(ARGS)
