@@ -13,7 +13,7 @@ import pytest
 from justtrades.api import webhook as webhook_module
 from justtrades.api.app import create_app
 from justtrades.positions.model import Verb
-from justtrades.positions.recorder import Mode, Route
+from justtrades.positions.recorder import Mode, QuantityFrom, Route
 from justtrades.store.session import NotDurable
 from tests.api.world import ACCOUNT, START, TOKEN, World, momentum
 from tests.api.world import world as make_world
@@ -284,6 +284,16 @@ async def test_an_alert_may_bound_its_own_age_and_the_stricter_bound_counts(lag:
         body = {"tv_instrument": "MNQ1!", "action": "buy", "bot_uuid": "any", "timestamp": old, "max_lag": lag}
         signal_id = (await world.alert(body)).json()["signal_id"]
         assert (await outcome_of(world, signal_id))["outcome"] == outcome
+
+
+@pytest.mark.parametrize(("quantity_from", "said"), [("recorder", True), ("alert", False)])
+async def test_an_order_that_nets_by_another_number_of_contracts_than_its_own_says_so(
+    quantity_from: str, said: bool
+) -> None:
+    async with make_world(recorder=momentum(quantity_from=QuantityFrom(quantity_from))) as world:
+        body = {"ticker": "MNQ1!", "action": "sell", "prev_position": "long", "quantity": "2", "pointer": "any"}
+        signal_id = (await world.alert(body)).json()["signal_id"]
+        assert ("set quantity_from to alert" in str(await outcome_of(world, signal_id))) == said
 
 
 # ── when the database fails ──────────────────────────────────────────────────────────────────────────────────

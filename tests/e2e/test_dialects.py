@@ -153,3 +153,38 @@ async def trades_of(play: Stage, count: int) -> list[dict[str, Any]]:
     """The newest three, oldest first, without what is theirs alone."""
     rows = (await play.closed_trades(count))[:3]
     return [{name: value for name, value in row.items() if name not in OWN} for row in reversed(rows)]
+
+
+async def test_each_format_keeps_its_own_semantics_up_to_the_broker(tmp_path: Path) -> None:
+    """Flatten first, net, only while flat, and one position at most: each seen in the broker's own position."""
+    async with stage(tmp_path) as play:
+        recorder = await play.recorder(quantity_from="alert", targets=[])
+        place = "instrument=MNQ1!; action=BUY; order_type=MARKET;"
+        for body, outcome, net in (
+            (f"command=PLACE; {place} qty=2; require_market_position=flat;", "filled", 2),
+            (f"command=PLACE; {place} qty=2; require_market_position=flat;", "no_action", 2),
+            (f"command=FLATPLACE; {place} qty=3;", "filled", 3),
+            (tickerly("sell", 2), "filled", 1),
+            (tickerly("sell", 3), "filled", -2),
+            (f"command=REVERSEPOSITION; {place} qty=1;", "filled", 1),
+            ({"symbol": "ES1!", "data": "close", "quantity": 1}, "filled", 0),
+            (f"command=REVERSEPOSITION; {place} qty=1;", "no_action", 0),
+        ):
+            marked = f"{body} id={fresh()};" if isinstance(body, str) else {**body, "id": fresh()}
+            signal = await play.outcome(await recorder.alert(marked))
+            assert (signal["outcome"], await play.net()) == (outcome, net), (body, signal["reason"])
+        assert await moves(play) == [2, 0, 3, 1, 0, -2, 0, 1, 0]
+        await play.books_match()
+
+
+def tickerly(action: str, contracts: int) -> dict[str, Any]:
+    return {"ticker": "MNQ1!", "action": action, "prev_position": "long", "quantity": contracts, "pointer": "any"}
+
+
+async def moves(play: Stage) -> list[int]:
+    """What the broker held after each fill."""
+    held, seen = 0, []
+    for fill in await play.fills():
+        held += int(fill["qty"]) * (1 if fill["action"] == "Buy" else -1)
+        seen.append(held)
+    return seen

@@ -123,7 +123,7 @@ async def _explained(parts: Parts, arrived: Arrived, reading: Reading) -> Explai
         reading=json.loads(reading_text(reading)),
         sentence=alert_sentence(recorder, reading, len(routes)),
         warnings=[*reading.warnings, *_about(recorder)],
-        notes=[*reading.notes, *intake.about_symbol(recorder, reading, at)],
+        notes=[*reading.notes, *intake.about(recorder, reading, at)],
         routes=[would(route, recorder, asked) for route in routes],
     )
 

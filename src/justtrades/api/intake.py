@@ -16,8 +16,8 @@ from justtrades.api.known import Known
 from justtrades.api.lateness import lateness, repeat
 from justtrades.api.rates import Bucket
 from justtrades.api.redaction import redacted
-from justtrades.positions.model import Outcome, SignalId
-from justtrades.positions.recorder import Reading, Recorder
+from justtrades.positions.model import OnOpposite, Outcome, SignalId
+from justtrades.positions.recorder import QuantityFrom, Reading, Recorder
 from justtrades.positions.symbols import UnknownSymbol, parse_symbol
 from justtrades.store.codec import reading_text
 from justtrades.store.signals import NewRoute, NewSignal
@@ -93,7 +93,7 @@ def new_signal(
         routes=_routes(recorder, reading, arrived.at),
         notes=(
             *(rule.text for rule in (repeat(reading, duplicate_seconds), lateness(recorder, reading, arrived.at))),
-            *(*reading.notes, *reading.warnings, *about_symbol(recorder, reading, arrived.at)),
+            *(*reading.notes, *reading.warnings, *about(recorder, reading, arrived.at)),
         ),
     )
 
@@ -132,7 +132,20 @@ def _over_at_once(recorder: Recorder, reading: Reading, at: datetime) -> tuple[O
     return (None, None) if late.passed else (Outcome.BLOCKED, late.detail)
 
 
-def about_symbol(recorder: Recorder, reading: Reading, at: datetime) -> tuple[str, ...]:
+def about(recorder: Recorder, reading: Reading, at: datetime) -> tuple[str, ...]:
+    """What alert and recorder come to together, where that may surprise."""
+    return (*_about_symbol(recorder, reading, at), *_about_size(recorder, reading))
+
+
+def _about_size(recorder: Recorder, reading: Reading) -> tuple[str, ...]:
+    """An order that nets closes what its author means only with its author's number of contracts."""
+    nets = reading.verb.enters and reading.on_opposite is OnOpposite.NET and reading.quantity is not None
+    if not nets or recorder.quantity_from is QuantityFrom.ALERT:
+        return ()
+    return ("the alert's order nets, here with the recorder's quantity: set quantity_from to alert to use its own",)
+
+
+def _about_symbol(recorder: Recorder, reading: Reading, at: datetime) -> tuple[str, ...]:
     """A recorder with a symbol of its own trades that, whatever the alert says; a difference is worth a note."""
     if recorder.symbol is None or reading.ticker is None or recorder.symbol == reading.ticker:
         return ()
