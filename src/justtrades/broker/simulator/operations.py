@@ -88,7 +88,7 @@ class Operations:
 
     async def _users(self, call: Call) -> Reply:
         """A login sees nobody but itself."""
-        user = user_document(call.who, instant(self._floor.clock()))
+        user = user_document(call.who)
         return QUERIES[call.endpoint.partition("/")[2]](Fixed([user]), call.query)
 
     async def _no_strategies(self, _call: Call) -> Reply:

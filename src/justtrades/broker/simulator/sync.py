@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from justtrades.broker.simulator import listing
-from justtrades.broker.simulator.documents import Entity, dumps, instant
+from justtrades.broker.simulator.documents import Entity, dumps
 from justtrades.broker.simulator.floor import Floor
 from justtrades.broker.simulator.sessions import Session
 from justtrades.broker.simulator.sources import Source
@@ -41,6 +41,7 @@ _PLURALS: Final = {
     "userReadStatus": "userReadStatuses",
     "userPromoCode": "userPromoCodes",
 }
+_USERS_SINCE: Final = "2026-01-01T00:00:00.000Z"
 _REQUIRED: Final = ("users", "contractGroups")
 
 
@@ -56,7 +57,7 @@ class SyncMessage:
 
     def text(self, session: Session, wanted: object = None) -> str:
         """The whole message; a list of `wanted` entity types leaves the others out."""
-        arrays = {"users": [dumps(user_document(session, instant(self._floor.clock())))]}
+        arrays = {"users": [dumps(user_document(session))]}
         for kind, name in _PLURALS.items():
             if kind in wanted if isinstance(wanted, list) else not self.bare:
                 arrays[name] = self._sources[kind].every()
@@ -81,11 +82,11 @@ class SyncMessage:
         }
 
 
-def user_document(session: Session, since: str) -> Entity:
+def user_document(session: Session) -> Entity:
     return {
         "id": session.user_id,
         "name": session.user,
-        "timestamp": since,
+        "timestamp": _USERS_SINCE,
         "userType": "Trader",
         "email": f"{session.user}@paper.invalid",
         "status": "Active",
