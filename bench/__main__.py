@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import old_rows, profiled, sides, speed, weight
+from bench import flood, old_rows, profiled, sides, speed, weight
 from bench.engine import NotReady
 from bench.processes import Ended, machine
 from bench.report import Report
@@ -19,7 +19,7 @@ from bench.sizes import Size
 from bench.traffic import Lost
 
 RESULTS: Final = Path(__file__).with_name("RESULTS.md")
-USUAL: Final = (*speed.PARTS, *weight.PARTS)
+USUAL: Final = (*speed.PARTS, *weight.PARTS, *flood.PARTS)
 NAMES: Final = (*USUAL, *old_rows.PARTS)
 REMARKS: Final = (
     "Lifted in the engine by settings: request budgets and the webhook's rate limit. Duplicate and token checks stay.",
@@ -58,7 +58,7 @@ def size_of(found: argparse.Namespace) -> Size:
 async def run(size: Size, names: Sequence[str]) -> Report:
     """All figures that were asked for; a measurement that breaks off does not take the others with it."""
     report = Report(machine(), size.rounds, remarks=list(REMARKS))
-    for kind in (speed, weight, old_rows):
+    for kind in (speed, weight, flood, old_rows):
         parts = frozenset(kind.PARTS) & frozenset(names or USUAL)
         if parts:
             try:

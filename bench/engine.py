@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,7 @@ class Engine:
     command: tuple[str, ...] = SERVE
     keeps: int = 200
     """Lines of what it prints."""
+    lifted: Mapping[str, str] = field(default_factory=lambda: LIFTED)
     child: Child | None = None
     paths: list[str] = field(default_factory=list)
     """The webhook of each lane."""
@@ -64,7 +65,7 @@ class Engine:
             "JUSTTRADES_TRADOVATE_DEMO_URL": f"{self.stub_url}/v1",
             "JUSTTRADES_ADMIN_KEY": self._key,
             "JUSTTRADES_LOG_LEVEL": "warning",
-            **LIFTED,
+            **self.lifted,
         }
         self.child = Child(self.command, self.directory, settings, self.keeps)
         self.child.start()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import __main__ as bench
-from bench import old_rows, sides, speed, weight
+from bench import flood, old_rows, sides, speed, weight
 from bench.client import Client
 from bench.engine import Engine
 from bench.report import Figure, Report
@@ -60,6 +61,11 @@ async def test_speed_is_measured_beside_both_floors(tiny: Size) -> None:
 async def test_only_what_is_asked_for_is_measured(tiny: Size) -> None:
     found = await speed.figures(tiny, frozenset({"burst"}), quiet)
     assert_told(found, ["burst over all lanes, last order"])
+
+
+async def test_a_flood_is_measured_beside_the_same_engine_without_it(tiny: Size) -> None:
+    found = await flood.figures(replace(tiny, one_by_one=1), frozenset(flood.PARTS), quiet)
+    assert_told(found, ["alert → 202 beside a flood, p50", "alert → order beside a flood, p50"])
 
 
 async def test_weight_is_measured_beside_the_same_imports(tiny: Size) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 import sys
@@ -29,7 +28,7 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
-from justtrades import __version__
+from justtrades import __version__, secret_key
 from justtrades.announce import announcing
 from justtrades.api.app import create_app
 from justtrades.api.parts import Parts
@@ -45,6 +44,7 @@ from justtrades.paper_house import PaperHouse, Tape
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import ConnectionId, ContractName
 from justtrades.positions.rolls import parse_rolls
+from justtrades.secret_key import write_private
 from justtrades.serving import Cannot, Server, listen, uvicorn_config
 from justtrades.settings import BadSetting, Settings, key_file, secret_file, unknown
 from justtrades.store import books, connections, keys, migrate
@@ -53,7 +53,7 @@ from justtrades.store.connections import ConnectionRow
 from justtrades.store.engines import NotTrustworthy
 from justtrades.store.keys import Key, Scope
 from justtrades.store.lock import EngineLock, EngineLocked
-from justtrades.store.secrets import Box, NotOpened, hashed, new_key, new_token
+from justtrades.store.secrets import Box, NotOpened, hashed, new_token
 from justtrades.store.session import Database
 from justtrades.tokens import SealedTokens, house_of
 
@@ -134,7 +134,7 @@ async def engine(settings: Settings, *, clock: Clock = utc_now, demo_token: str 
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port))
         database, lock = await _open(settings, clock, stack)
-        box = _box(settings)
+        box = await _box(settings)
         admin_key, local_key, hashes = await _keys(settings, database)
         stack.callback(_remove, key_file(settings))
         await database.write(lambda c: books.first_connection(c, clock()))
@@ -282,31 +282,12 @@ def _cause(error: Exception) -> str:
     return " ".join(str(cause).split()) or type(cause).__name__
 
 
-def _box(settings: Settings) -> Box:
+async def _box(settings: Settings) -> Box:
     try:
-        return Box(_secret_key(settings))
+        return Box(await secret_key.settled(settings))
     except (ValueError, OSError) as error:
         told = "the file cannot be read" if isinstance(error, OSError) else "it is not 32 bytes in base 64"
         raise Cannot(f"JUSTTRADES_SECRET_KEY: the key in {secret_file(settings)} cannot be used: {told}", 2) from None
-
-
-def _secret_key(settings: Settings) -> str:
-    """From the environment, or from the key file, which is made on first start."""
-    if settings.secret_key is not None:
-        return settings.secret_key.get_secret_value()
-    path = secret_file(settings)
-    if not path.exists():
-        _write_private(path, new_key())
-    return path.read_text(encoding="ascii").strip()
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Readable by its owner only, from the first byte on."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)  # a file that is there already would keep its mode
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text + "\n")
 
 
 def _remove(path: Path) -> None:
@@ -317,7 +298,7 @@ def _remove(path: Path) -> None:
 async def _keys(settings: Settings, database: Database) -> tuple[str | None, str, frozenset[str]]:
     """The admin key if it was made just now, the key of the key file, and the hash of the settings' key if set."""
     local_key = new_token()
-    _write_private(key_file(settings), local_key)
+    write_private(key_file(settings), local_key)
     if settings.admin_key is not None:
         return None, local_key, frozenset({hashed(settings.admin_key.get_secret_value())})
     if any(key.scope is Scope.ADMIN for key in await database.read(keys.every)):

@@ -142,6 +142,11 @@ def _sealing_key(secret: SecretStr) -> SecretStr:
     return SecretStr(base64.urlsafe_b64encode(key).decode())
 
 
+def sealing_key(text: str) -> str:
+    """The key that this text means, as `SECRET_KEY` would. ValueError with a sentence."""
+    return _sealing_key(SecretStr(text)).get_secret_value()
+
+
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 Address = Annotated[str, AfterValidator(_address)]
 Key = Annotated[SecretStr, AfterValidator(_key)]

@@ -34,6 +34,7 @@ from justtrades.api.keyring import Keyring
 from justtrades.api.known import Tokens
 from justtrades.api.openapi import describe
 from justtrades.api.parts import Parts
+from justtrades.api.rates import Strangers
 from justtrades.api.security import admin
 from justtrades.api.webhook import Webhook
 from justtrades.settings import allowed_networks, trusted_networks
@@ -101,6 +102,7 @@ def _webhook(parts: Parts, tokens: Tokens) -> Webhook:
         trusted=trusted_networks(settings.trusted_proxies),
         duplicate_seconds=settings.duplicate_seconds,
         entry_max_age=timedelta(seconds=settings.entry_max_age_seconds),
+        strangers=Strangers(settings.webhook_rate_per_minute),
         load=partial(tokens.refresh, parts),
         notices=parts.notices,
     )

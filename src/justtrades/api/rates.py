@@ -1,9 +1,13 @@
-"""How often one token may speak: a bucket that holds a minute's worth, all of which may come at once."""
+"""How often one token may speak, and how often one address may knock in vain: buckets that hold a minute's worth, all
+of which may come at once. What one token or address uses up takes nothing from another."""
 
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from typing import Final
 
 EXITS: int = 10
 """Exits have a bucket of their own, so many times as large: no flood of entries keeps a position open."""
@@ -47,3 +51,37 @@ class Pace:
         self.entries = Bucket(self.per_minute)
         self.exits = Bucket(self.per_minute * EXITS)
         self.refusals = Bucket(self.per_minute)
+
+
+MISSES: Final = 10
+"""An address may knock with tokens nobody has so many times as often as a token may speak."""
+ADDRESSES: Final = 10_000
+_HOUSE: Final = 64
+"""Bits of an IPv6 address that name a house: the rest is the house's own to choose from."""
+
+
+@dataclass(slots=True)
+class Strangers:
+    """Requests with a token nobody has, by address. Only these are counted: an address from which good alerts come too
+    (TradingView's four serve everybody) is never in their way. The longest silent addresses are forgotten."""
+
+    per_minute: int = 120
+    _buckets: OrderedDict[str, Bucket] = field(default_factory=OrderedDict)
+
+    def take(self, address: IPv4Address | IPv6Address | None, now: float) -> int | None:
+        """None when one more may be answered; else the seconds to wait. Addresses nobody can tell share one bucket."""
+        house = _house(address)
+        bucket = self._buckets.setdefault(house, Bucket(self.per_minute * MISSES))
+        self._buckets.move_to_end(house)
+        if len(self._buckets) > ADDRESSES:
+            self._buckets.popitem(last=False)
+        return None if bucket.take(now) else bucket.wait
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+
+def _house(address: IPv4Address | IPv6Address | None) -> str:
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, _HOUSE), strict=False))
+    return str(address)

@@ -28,6 +28,7 @@ from justtrades.api.doors import Gone, TooLarge, client_address, read_body, with
 from justtrades.api.intake import SOURCE, Arrived, Refused, new_signal, read
 from justtrades.api.known import Known, Tokens
 from justtrades.api.parts import Desk
+from justtrades.api.rates import Strangers
 from justtrades.api.redaction import kept
 from justtrades.desk import Arrival
 from justtrades.notices import Kind, Notices, Silent
@@ -80,6 +81,7 @@ class Webhook:
     trusted: tuple[Network, ...]
     duplicate_seconds: float
     entry_max_age: timedelta
+    strangers: Strangers = field(default_factory=Strangers)
     notices: Notices = field(default_factory=Silent)
     counts: dict[str, int] = field(default_factory=dict)
     """Answers by status, for the metrics."""
@@ -114,7 +116,7 @@ class Webhook:
         if not self._may_come_in(scope):
             await self._forbid(known, now, reply)
         elif known is None:
-            await reply.error(404, "not found")
+            await self._miss(scope, now, reply)
         else:
             await self._take(Arrived(known, now), scope, receive, reply)
 
@@ -201,6 +203,13 @@ class Webhook:
             return True
         address = client_address(scope, self.trusted)
         return address is not None and within(address, self.allowed)
+
+    async def _miss(self, scope: Scope, now: datetime, reply: Reply) -> None:
+        wait = self.strangers.take(client_address(scope, self.trusted), now.timestamp())
+        if wait is None:
+            await reply.error(404, "not found")
+        else:
+            await reply.error(429, "too many requests", (b"retry-after", str(wait).encode()))
 
     async def _forbid(self, known: Known | None, now: datetime, reply: Reply) -> None:
         refused = Refused(403, "alerts are not taken from this address")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from justtrades import settings
 from justtrades.cli.common import group
 from justtrades.cli.errors import Failed
+
+if TYPE_CHECKING:
+    from justtrades.store.resealing import Resealed
 
 app = group("The database.")
 
@@ -45,6 +48,44 @@ def backup(path: Annotated[Path, typer.Argument(help="The new file.")]) -> None:
 
     _run(migrate.backup(settings.load().database_url, path))
     typer.echo(f"copied to {path}")
+
+
+@app.command("rotate-key")
+def rotate_key(
+    ask: Annotated[bool, typer.Option("--ask", help="Ask for the new key; else one is made.")] = False,
+) -> None:
+    """Seal every stored secret with a new secret key. The engine must not run."""
+    loaded = settings.load()
+    _require(loaded.database_url)
+    key = _asked() if ask or loaded.secret_key is not None else None
+    done = _run(_exchange(loaded, key))
+    typer.echo(f"{done.changed} secrets are sealed with the new key" + (f", {done.already} were" * bool(done.already)))
+    if loaded.secret_key is not None:
+        typer.echo("now put it in JUSTTRADES_SECRET_KEY: the old one opens nothing any more")
+
+
+def _asked() -> str:
+    first = typer.prompt("new secret key, or a passphrase", hide_input=True)
+    if first != typer.prompt("once more", hide_input=True):
+        raise Failed("the two are not the same")
+    try:
+        return settings.sealing_key(first)
+    except ValueError as error:
+        raise Failed(f"the new key {error}") from None
+
+
+async def _exchange(loaded: settings.Settings, key: str | None) -> Resealed:
+    from justtrades import secret_key
+    from justtrades.store import migrate
+    from justtrades.store.lock import EngineLock
+    from justtrades.store.secrets import NotOpened
+
+    async with EngineLock(loaded.database_url):
+        await migrate.upgrade(loaded.database_url)
+        try:
+            return await secret_key.exchange(loaded, key)
+        except (NotOpened, secret_key.Unfit) as error:
+            raise Failed(str(error)) from None
 
 
 def _require(url: str) -> None:

@@ -156,7 +156,7 @@ async def _over_database(settings: Settings) -> AsyncIterator[httpx.AsyncClient]
     try:
         desk = IdleDesk(await database.read(switches.get_kill), await database.read(partial(_books, settings)))
         hashes = frozenset({hashed(key)})
-        parts = Parts(settings, database, desk, Box(_secret(settings)), _now, __version__, admin_hashes=hashes)
+        parts = Parts(settings, database, desk, Box(await _secret(settings)), _now, __version__, admin_hashes=hashes)
         app = create_app(parts)
         headers = {"Authorization": f"Bearer {key}"}
         transport = httpx.ASGITransport(app)
@@ -208,17 +208,12 @@ def _require_file(settings: Settings) -> None:
         raise NothingYet(f"{NO_ENGINE}, and there is no database yet")
 
 
-def _secret(settings: Settings) -> str:
+async def _secret(settings: Settings) -> str:
     """The key recorders' secrets are sealed with. Without one there is nothing sealed to be read."""
-    from justtrades.settings import secret_file
+    from justtrades import secret_key
     from justtrades.store.secrets import new_key
 
-    if settings.secret_key is not None:
-        return settings.secret_key.get_secret_value()
-    try:
-        return secret_file(settings).read_text(encoding="ascii").strip()
-    except OSError:
-        return new_key()
+    return await secret_key.at_hand(settings) or new_key()
 
 
 def _now() -> datetime:

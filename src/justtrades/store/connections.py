@@ -142,7 +142,7 @@ def every(connection: Connection) -> list[ConnectionRow]:
 def load_secrets(connection: Connection, box: Box, connection_id: ConnectionId) -> dict[str, str]:
     """Empty for a connection that has none. Raises `NotOpened`."""
     sealed = connection.execute(select(_C.secrets).where(_C.id == connection_id)).scalar_one_or_none()
-    opened: dict[str, str] = json.loads(box.open(sealed, _about(connection_id, "secrets"))) if sealed else {}
+    opened: dict[str, str] = json.loads(box.open(sealed, about(connection_id, "secrets"))) if sealed else {}
     return opened
 
 
@@ -150,7 +150,7 @@ def save_token(
     connection: Connection, box: Box, connection_id: ConnectionId, token: Token, *, as_of: datetime | None = None
 ) -> bool:
     """False, and nothing is kept, when the connection was edited after `as_of`: the token is of another login."""
-    sealed = box.seal(token.value, _about(connection_id, "token"))
+    sealed = box.seal(token.value, about(connection_id, "token"))
     values = {"token": sealed, "token_expires_at": token.expires_at}
     still = _C.updated_at == as_of if as_of is not None else true()
     return bool(connection.execute(_one.where(still).values(**values), {"b_id": connection_id}).rowcount)
@@ -162,7 +162,7 @@ def load_token(connection: Connection, box: Box, connection_id: ConnectionId) ->
     row = connection.execute(found).one_or_none()
     if row is None or row.token is None:
         return None
-    return Token(box.open(row.token, _about(connection_id, "token")), row.token_expires_at)
+    return Token(box.open(row.token, about(connection_id, "token")), row.token_expires_at)
 
 
 def forget_token(connection: Connection, connection_id: ConnectionId) -> None:
@@ -202,8 +202,9 @@ def _free_id(connection: Connection, name: str) -> ConnectionId:
 
 
 def _sealed(box: Box, connection_id: ConnectionId, secrets: Mapping[str, str]) -> bytes | None:
-    return box.seal(json.dumps(dict(secrets)), _about(connection_id, "secrets")) if secrets else None
+    return box.seal(json.dumps(dict(secrets)), about(connection_id, "secrets")) if secrets else None
 
 
-def _about(connection_id: ConnectionId, column: str) -> str:
+def about(connection_id: str, column: str) -> str:
+    """What a sealed column is bound to."""
     return f"connections:{connection_id}:{column}"

@@ -21,6 +21,8 @@ from justtrades.store.tables import switches
 
 log = logging.getLogger(__name__)
 
+NAMES: Final = "token requests of "
+"""How the rows of these counts begin, among the other switches."""
 _write: Final = insert_or_update(switches, ["name"])
 
 
@@ -66,8 +68,13 @@ def _save(connection: Connection, box: Box, house: str, moments: Sequence[dateti
 
 
 def _name(house: str) -> str:
-    return f"token requests of {house}"
+    return f"{NAMES}{house}"
 
 
 def _about(house: str) -> str:
-    return f"switches:{_name(house)}"
+    return about_name(_name(house))
+
+
+def about_name(name: str) -> str:
+    """What a sealed count is bound to, by the name of its row."""
+    return f"switches:{name}"

@@ -112,7 +112,7 @@ def _values(box: Box, recorder: Recorder) -> dict[str, Any]:
     return {
         "name": recorder.name,
         "rules_json": codec.recorder_text(recorder),
-        "secret": box.seal(secret, _about(recorder.id)) if secret is not None else None,
+        "secret": box.seal(secret, about(recorder.id)) if secret is not None else None,
         "enabled": recorder.enabled,
     }
 
@@ -120,9 +120,10 @@ def _values(box: Box, recorder: Recorder) -> dict[str, Any]:
 def _row(box: Box, row: Row[Any]) -> RecorderRow:
     recorder = codec.recorder_from(row.rules_json)
     if row.secret is not None:
-        recorder = replace(recorder, secret=box.open(row.secret, _about(row.id)))
+        recorder = replace(recorder, secret=box.open(row.secret, about(row.id)))
     return RecorderRow(recorder, row.created_at, row.updated_at)
 
 
-def _about(recorder_id: RecorderId) -> str:
+def about(recorder_id: str) -> str:
+    """What a recorder's secret is bound to."""
     return f"recorders:{recorder_id}:secret"
