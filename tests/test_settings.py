@@ -91,6 +91,8 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TRUSTED_PROXIES", "0.0.0.0/0"),
         ("TRUSTED_PROXIES", "zq9canary"),
         ("TRADOVATE_DEMO_URL", "ftp://zq9canary"),
+        ("TRADOVATE_DEMO_URL", "https://live.tradovateapi.com/v1"),
+        ("PAPER_URL", "https://demo.tradovateapi.com/v1"),
         ("TRADOVATE_OAUTH_TOKEN_URL", "https://zq9canary/v1/order/placeorder"),
         ("LIVE_TRADING", "zq9canary"),
         ("REQUEST_TIMEOUT_SECONDS", "0"),

@@ -30,6 +30,7 @@ from justtrades.positions.rolls import parse_rolls
 Network = IPv4Network | IPv6Network
 
 PREFIX: Final = "JUSTTRADES_"
+LIVE_HOSTS: Final = frozenset({"live.tradovateapi.com", "live-api.staging.ninjatrader.dev"})
 TRADINGVIEW: Final = ("52.89.214.238", "34.212.75.30", "54.218.53.128", "52.32.178.7")
 """The addresses TradingView sends alerts from, as its help centre lists them."""
 
@@ -104,9 +105,19 @@ def _token_address(text: str) -> str:
     return address
 
 
+def _demo_address(text: str) -> str:
+    """What is called demo must not trade on live: neither `LIVE_TRADING` nor anything else would stand before it."""
+    address = _address(text)
+    if urlsplit(address).hostname in LIVE_HOSTS:
+        raise ValueError("must not be Tradovate's live host")
+    return address
+
+
 def _paper_address(text: str) -> str:
     """With the path under which `justtrades paper` answers, also when only host and port were given."""
     address = _address(text)
+    if (urlsplit(address).hostname or "").endswith(".tradovateapi.com"):
+        raise ValueError("must be a paper broker, not Tradovate itself")
     return address if urlsplit(address).path else f"{address}/v1"
 
 
@@ -173,7 +184,7 @@ class Settings(BaseSettings):
     secret_key: Annotated[SecretStr, AfterValidator(_sealing_key)] | None = None
     webhook_allowed_ips: Annotated[str, AfterValidator(_allowed)] = "any"
     trusted_proxies: Annotated[str, AfterValidator(_proxies)] = ""
-    tradovate_demo_url: Address = "https://demo.tradovateapi.com/v1"
+    tradovate_demo_url: Annotated[str, AfterValidator(_demo_address)] = "https://demo.tradovateapi.com/v1"
     tradovate_live_url: Address = "https://live.tradovateapi.com/v1"
     tradovate_oauth_url: Address = "https://trader.tradovate.com/oauth"
     tradovate_oauth_token_url: Annotated[str, AfterValidator(_token_address)] | None = None

@@ -328,11 +328,31 @@ async def test_new_credentials_are_sealed_and_the_login_follows(world: World) ->
     assert (kept["password"], kept["cid"]) == ("zq9-newer", "zq9-cid")
 
 
-@pytest.mark.parametrize("change", [{"quantity": 0, "broker_quantity": 1}, {}, {"quantity": 0, "in_doubt": True}])
+HOLDING = [
+    {},
+    {"quantity": 0, "broker_quantity": 1},
+    {"quantity": 0, "in_doubt": True},
+    {"quantity": 0, "broker_quantity": 0, "signals_waiting": 1},
+]
+
+
+@pytest.mark.parametrize("change", HOLDING)
 async def test_a_connection_that_holds_anything_is_not_disabled(world: World, change: dict[str, Any]) -> None:
     world.desk.views = [lane(**change)]
     assert (await world.send("DELETE", f"/connections/{PAPER}")).status_code == 409
     assert (await world.send("PATCH", f"/connections/{PAPER}", {"enabled": False})).status_code == 409
+
+
+async def test_a_connection_that_holds_anything_keeps_its_login_but_takes_a_new_password(world: World) -> None:
+    made = (await world.send("POST", "/connections", DEMO)).json()["id"]
+    account = Account(BrokerAccountId("7"), "DEMO7")
+    await world.database.write(lambda c: books.keep_account(c, made, account, world.clock()))
+    world.desk.views = [lane(account_id=f"{made}-7")]
+    assert (await world.send("PATCH", f"/connections/{made}", {"username": "another"})).status_code == 409
+    assert (await world.send("PATCH", f"/connections/{made}", {"password": "zq9-newer"})).status_code == 200
+    assert (await world.send("PATCH", f"/connections/{made}", {"username": "trader"})).status_code == 200
+    world.desk.views = []
+    assert (await world.send("PATCH", f"/connections/{made}", {"username": "another"})).status_code == 200
 
 
 async def test_a_connection_that_is_flat_is_disabled_and_may_come_back(world: World) -> None:

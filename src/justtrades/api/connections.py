@@ -72,11 +72,13 @@ async def list_connections(parts: PartsOf, limit: Limit = USUAL, before: Cursor 
 
 @router.patch("/connections/{connection_id}")
 async def edit_connection(parts: PartsOf, connection_id: Id, body: ConnectionPatch) -> ConnectionOut:
-    """New credentials, another name, on or off. What is not named stays."""
+    """New credentials, another name, on or off. What is not named stays; another login than the one that holds a
+    position is refused."""
     before = await get(parts, connection_id)
     if body.enabled:
         check_live(parts, before.environment)
-    if body.enabled is False and before.enabled:
+    another = body.username is not None and body.username != before.username
+    if before.enabled and (body.enabled is False or another):
         _check_flat(parts, await _account_ids(parts, before.id))
     await _edit(parts, before, body)
     return _shown(parts, await get(parts, connection_id))
@@ -134,8 +136,8 @@ def check_live(parts: Parts, environment: str) -> None:
 
 def _check_flat(parts: Parts, account_ids: frozenset[str]) -> None:
     held = [lane for lane in parts.desk.lanes() if lane.account_id in account_ids]
-    if any(lane.quantity or lane.broker_quantity or lane.in_doubt for lane in held):
-        raise Problem(409, "the connection holds a position or has an order in doubt: close it first")
+    if any(lane.quantity or lane.broker_quantity or lane.in_doubt or lane.signals_waiting for lane in held):
+        raise Problem(409, "the connection holds a position, or has an order under way or in doubt: close it first")
 
 
 def _check_only(

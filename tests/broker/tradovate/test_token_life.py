@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from justtrades.broker.port import ConnectionState, NotHandled, Refused
+from justtrades.broker.port import ConnectionState, NotHandled, Refused, Synced
 from justtrades.broker.tradovate import MemoryTokenBox, NotKept, OAuthLogin, Refusal, Token
 from justtrades.broker.tradovate.access import Access
 from justtrades.broker.tradovate.calls import Calls
@@ -138,6 +138,55 @@ def test_a_call_that_stays_denied_does_not_use_up_the_hours_renewals() -> None:
     run(work())
     assert len(stub.asked(RENEW)) == 4
     assert len(stub.asked(LOGIN)) == 1
+
+
+def test_a_key_that_may_read_but_not_listen_is_told_where_the_connection_stands() -> None:
+    class Deaf(Stub):
+        def on_frame(self, socket: Socket, endpoint: str, number: str, query: str, body: str) -> None:
+            if endpoint == "authorize":
+                super().on_frame(socket, endpoint, number, query, body)
+            else:
+                socket.say({"s": 401, "i": int(number), "d": "Access is denied"})
+
+    stub = Deaf()
+
+    async def work() -> None:
+        async with desk(stub) as one:
+            await asyncio.sleep(3600)
+            health = one.broker.health
+            assert health.state is ConnectionState.CONNECTING
+            assert health.reason == "sync answered 401 Access is denied"
+
+    run(work())
+    assert len(stub.asked(LOGIN)) == 1
+    assert len(stub.asked(RENEW)) <= 6
+
+
+def test_a_broker_that_is_not_reached_is_a_reason() -> None:
+    class Dead(Stub):
+        async def dial(self, url: str) -> Socket:
+            raise OSError
+
+    async def work() -> None:
+        async with desk(Dead()) as one:
+            await asyncio.sleep(5)
+            assert one.broker.health.reason == "no connection (OSError)"
+
+    run(work())
+
+
+def test_a_login_without_any_account_says_that_the_environment_may_be_wrong() -> None:
+    stub = Stub()
+    stub.tables["account"] = []
+
+    async def work() -> None:
+        async with desk(stub) as one:
+            await one.until(Synced)
+            assert await one.broker.accounts() == ()
+            assert "is the environment (live or demo) the right one?" in (one.broker.health.reason or "")
+            assert (await one.broker.picture()).accounts == frozenset()
+
+    run(work())
 
 
 # ── answers that nobody hears ────────────────────────────────────────────────────────────────────────────

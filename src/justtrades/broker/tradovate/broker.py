@@ -54,6 +54,7 @@ from justtrades.positions.model import (
     Fill,
 )
 
+NO_ACCOUNTS = "the broker lists no account for this login here: is the environment (live or demo) the right one?"
 MOST_REPORTS = 10_000
 FORGET_EVERY = 3600.0
 
@@ -106,6 +107,7 @@ class TradovateBroker:
         self._stirred = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._state = ConnectionState.CONNECTING
+        self._empty = False
         self._reason: str | None = None
         self._last_event_at: datetime | None = None
 
@@ -150,8 +152,9 @@ class TradovateBroker:
             return ConnectionState.REFUSED, refused
         if self._hold() > 0:
             return ConnectionState.PENALTY, f"HTTP {self._penalty.status}: the broker asks to wait"
-        synced = self._state is ConnectionState.SYNCED
-        return self._state, None if synced else self._access.trouble or self._reason
+        if self._state is ConnectionState.SYNCED:
+            return self._state, NO_ACCOUNTS if self._empty else None
+        return self._state, self._access.trouble or self._calls.struck(self._reason or self._feed.trouble or "") or None
 
     def _hold(self) -> float:
         return self._penalty.left(_loop_time())
@@ -168,6 +171,7 @@ class TradovateBroker:
 
     async def accounts(self, urgency: Urgency = Urgency.RECONCILE) -> tuple[Account, ...]:
         found = await self._reads.accounts(urgency)
+        self._empty = not found
         self._stir()
         return found
 

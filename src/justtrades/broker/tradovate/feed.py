@@ -168,6 +168,8 @@ class Feed:
         self._until_open = until_open
         self._by_types = False
         self._types_tried = False
+        self.trouble: str | None = None
+        """Why the last connection ended."""
 
     async def run(self) -> None:
         """Connects and listens until cancelled."""
@@ -176,8 +178,13 @@ class Feed:
             wait=_Pause(self._rng, self._until_open),
             sleep=asyncio.sleep,
             reraise=True,
+            before_sleep=self._note,
         )
         await again(self._live)
+
+    def _note(self, retry_state: RetryCallState) -> None:
+        ended = retry_state.outcome.exception() if retry_state.outcome else None
+        self.trouble = str(ended) if ended else None
 
     async def _live(self) -> None:
         """One connection from dialling to its end; always ends with `Ended`."""
