@@ -29,6 +29,15 @@ class Traded:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A position by its fills: ours and the foreign part, signed, and the average of ours in points."""
+
+    ours: int
+    foreign: int
+    average: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """One alert and what the webhook said to it; `signal_id` None when it was refused."""
 
@@ -73,6 +82,9 @@ class Facts:
     """When the kill switch was acknowledged; None from the moment somebody lifts it."""
     broken: list[Broken] = field(default_factory=list)
     _clients: dict[int, str] = field(default_factory=dict)
+    _orders: dict[Place, list[int]] = field(default_factory=lambda: defaultdict(list))
+    _versions: dict[int, Entity] = field(default_factory=dict)
+    _standings: dict[Place, Standing] = field(default_factory=dict)
     _fills: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     # ── gathering ──
@@ -82,6 +94,12 @@ class Facts:
         known = self.docs[kind]
         if kind == "fill" and entity["id"] not in known:
             self._fills[entity["orderId"]].append(entity["id"])
+        if kind == "order" and entity["id"] not in known:
+            self._orders[entity["accountId"], entity["contractId"]].append(entity["id"])
+        if kind == "orderVersion" and entity["id"] >= self._versions.get(entity["orderId"], {"id": 0})["id"]:
+            self._versions[entity["orderId"]] = entity
+        if kind == "fill":
+            self._standings.clear()
         if kind == "command" and entity["commandType"] == "New" and "clOrdId" in entity:
             self._clients[entity["orderId"]] = entity["clOrdId"]
         known[entity["id"]] = entity
@@ -116,26 +134,40 @@ class Facts:
         return max(rows, key=lambda p: (p["timestamp"], p["id"]))["netPos"] if rows else 0
 
     def our_net(self, place: Place) -> int:
-        return sum(
-            signed(fill)
-            for order in self.orders_at(place)
-            if self.ours(order["id"])
-            for fill in self.fills_of(order["id"])
-        )
+        return self.standing(place).ours
+
+    def standing(self, place: Place) -> Standing:
+        """Whose the position is: somebody else's fill first undoes what is foreign, then reduces ours."""
+        if place not in self._standings:
+            self._standings[place] = self._folded(place)
+        return self._standings[place]
+
+    def _folded(self, place: Place) -> Standing:
+        fills = [f for o in self.orders_at(place) for f in self.fills_of(o["id"])]
+        ours, foreign, cost = 0, 0, Decimal(0)
+        for fill in sorted(fills, key=lambda f: f["id"]):
+            quantity = signed(fill)
+            if not self.ours(fill["orderId"]):
+                undone = _reduction(quantity, foreign)
+                taken = _reduction(quantity - undone, ours)
+                foreign += quantity - taken
+                quantity = taken
+            ours, cost = _moved(ours, cost, quantity, Decimal(str(fill["price"])))
+        return Standing(ours, foreign, cost / ours if ours else Decimal(0))
 
     def orders_at(self, place: Place) -> list[Entity]:
-        return [o for o in self.docs["order"].values() if (o["accountId"], o["contractId"]) == place]
+        orders = self.docs["order"]
+        return [orders[i] for i in self._orders.get(place, ())]
 
     def working(self, place: Place) -> list[Entity]:
         return [order for order in self.orders_at(place) if order["ordStatus"] not in ENDED]
 
     def version(self, order_id: int) -> Entity:
         """The newest terms of an order."""
-        found = [v for v in self.docs["orderVersion"].values() if v["orderId"] == order_id]
-        return max(found, key=lambda v: v["id"])
+        return self._versions[order_id]
 
     def places(self) -> list[Place]:
-        return sorted({(o["accountId"], o["contractId"]) for o in self.docs["order"].values()})
+        return sorted(self._orders)
 
     def shown(self, place: Place) -> str:
         contract = self.contracts.get(place[1])
@@ -155,6 +187,23 @@ class Facts:
 
 def signed(fill: Entity) -> int:
     return int(fill["qty"]) if fill["action"] == "Buy" else -int(fill["qty"])
+
+
+def _reduction(quantity: int, position: int) -> int:
+    """The part of a fill that takes from a position without turning it."""
+    if quantity * position >= 0:
+        return 0
+    return max(quantity, -position) if quantity < 0 else min(quantity, -position)
+
+
+def _moved(position: int, cost: Decimal, quantity: int, price: Decimal) -> tuple[int, Decimal]:
+    """A position and what it cost after a fill: adds move the average, reductions do not."""
+    after = position + quantity
+    if position * quantity >= 0:
+        return after, cost + price * quantity
+    if abs(quantity) <= abs(position):
+        return after, cost + cost / position * quantity
+    return after, price * after
 
 
 def one_line(texts: Iterable[object], most: int = 6) -> str:

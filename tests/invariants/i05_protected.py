@@ -144,7 +144,7 @@ def missing(facts: Facts, place: Place) -> str | None:
 
 def _prices(facts: Facts, place: Place, net: int, versions: list[Entity]) -> str | None:
     """On tick, and a target never short of what was promised: at least one tick beyond the average."""
-    tick, average = facts.contracts[place[1]].tick, average_price(facts, place)
+    tick, average = facts.contracts[place[1]].tick, facts.standing(place).average
     for version in versions:
         price = Decimal(str(version.get("price", version.get("stopPrice"))))
         if price % tick:
@@ -153,19 +153,3 @@ def _prices(facts: Facts, place: Place, net: int, versions: list[Entity]) -> str
         if (version["orderType"] == "Limit") != (gain > 0):
             return f"{version['orderType']} at {price} is on the wrong side of the average {average}"
     return None
-
-
-def average_price(facts: Facts, place: Place) -> Decimal:
-    """Of the open part, by all of our fills in order."""
-    position, cost = 0, Decimal(0)
-    fills = [f for o in facts.orders_at(place) if facts.ours(o["id"]) for f in facts.fills_of(o["id"])]
-    for fill in sorted(fills, key=lambda f: f["id"]):
-        price, quantity = Decimal(str(fill["price"])), fill["qty"] * (1 if fill["action"] == "Buy" else -1)
-        if position * quantity >= 0:
-            cost += price * quantity
-        elif abs(quantity) <= abs(position):
-            cost += cost / position * quantity
-        else:
-            cost = price * (position + quantity)
-        position += quantity
-    return cost / position if position else Decimal(0)

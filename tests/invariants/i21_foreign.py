@@ -31,6 +31,6 @@ class LeftAlone(Checker):
         at = self.facts.hands.get(place) if place is not None else None
         if place is None or at is None or self.facts.now() - at < KNOWN_AFTER:
             return
-        foreign = self.facts.net(place) - self.facts.our_net(place)
-        if foreign * self.facts.our_net(place) > 0:
-            self.broken(f"{self.facts.shown(place)}: liquidated beside {foreign:+d} that is not ours")
+        standing = self.facts.standing(place)
+        if standing.foreign and standing.foreign * standing.ours >= 0:
+            self.broken(f"{self.facts.shown(place)}: liquidated beside {standing.foreign:+d} that is not ours")
