@@ -47,7 +47,7 @@ class Answered:
     signal_id: str | None
     recorder_id: str
     enters: bool
-    duplicate: bool = False
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

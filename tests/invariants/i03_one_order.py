@@ -37,5 +37,17 @@ class OneOrder(Checker):
             if count > 1:
                 self.broken(f"signal {signal_id} made {count} entries at {account_id} {contract}")
 
+        self._repeats()
+
+    def _repeats(self) -> None:
+        """An alert with a time of its own is one signal, however often it comes."""
+        first: dict[tuple[str, bytes], str] = {}
+        for answer in self.facts.answers:
+            if answer.signal_id is None:
+                continue
+            known = first.setdefault((answer.recorder_id, answer.body), answer.signal_id)
+            if known != answer.signal_id:
+                self.broken(f"one alert became the signals {known} and {answer.signal_id}")
+
     def _news(self) -> list[dict[str, str]]:
         return [c for c in self.facts.docs["command"].values() if c["commandType"] == "New"]

@@ -9,7 +9,7 @@ from tests.invariants.checker import Checker
 
 SETTLED = {
     "signals": "select id, outcome, reason from signals order by id",
-    "orders": "select id, broker_order_id, status, filled_quantity, quantity, price from orders order by id",
+    "orders": "select id, broker_order_id, status, filled_quantity from orders order by id",
     "fills": "select broker_fill_id, order_id, quantity, price, busted from fills order by broker_fill_id",
     "trades": "select id, status, pnl, quantity, entry_price, exit_price from recorded_trades order by id",
     "lanes": "select account_id, contract, quantity, foreign_quantity, in_doubt, halted from lanes order by 1, 2",

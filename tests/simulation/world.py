@@ -233,15 +233,8 @@ class World(Troubled):
         signal_id = told.get("signal_id")
         if status >= 400:
             self.trace.tell(f"    an alert is answered {status} {told.get('error', '')}")
-        answer = Answered(
-            at,
-            loop.seconds() - began,
-            status,
-            signal_id,
-            self.recorders[token].id,
-            enters,
-            told.get("status") == "duplicate",
-        )
+        took, recorder_id = loop.seconds() - began, self.recorders[token].id
+        answer = Answered(at, took, status, signal_id, recorder_id, enters, body)
         if signal_id is not None or not self.trouble.full:  # what a full disk refuses cannot be listed either
             self.facts.answers.append(answer)
 
