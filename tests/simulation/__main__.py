@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from tests.simulation.ablate import search
 from tests.simulation.soak import Soaked, every_seed
 
 SHOWN = 5
@@ -19,7 +20,10 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=None)
+    parser.add_argument("--ablations", action="store_true", help="search a seed that notices each lost safeguard")
     asked = parser.parse_args()
+    if asked.ablations:
+        return min(search(asked.seeds, asked.start), 1)
     done = Soaked()
     for story in every_seed(done, asked.start, asked.seeds, asked.seconds):
         if done.violations <= SHOWN:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 from pytest import MonkeyPatch  # noqa: PT013 - the class itself is the seam
@@ -27,11 +26,10 @@ def noticed(ablation: Ablation, seed: int) -> Noticed | None:
     return next((Noticed(seed, by) for by in found if by in ablation.noticed_by), None)
 
 
-def search(seeds: int, start: int, only: str = "") -> int:
+def search(seeds: int, start: int) -> int:
+    """Prints a line for each safeguard; how many went unnoticed."""
     unnoticed = 0
     for ablation in ABLATIONS:
-        if only not in ablation.promise:
-            continue
         tries = (noticed(ablation, seed) for seed in range(start, start + seeds))
         found = next((one for one in tries if one is not None), None)
         unnoticed += found is None
@@ -39,7 +37,3 @@ def search(seeds: int, start: int, only: str = "") -> int:
         print(f"{ablation.promise:50s} {ablation.kind:20s} {told}", flush=True)
     print(f"ablations {len(ABLATIONS)}, unnoticed {unnoticed}")
     return unnoticed
-
-
-if __name__ == "__main__":
-    sys.exit(min(search(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:4]), 1))
