@@ -179,6 +179,16 @@ def test_what_cannot_be_honoured_yet_is_said_and_not_dropped(fields: dict[str, A
     assert any(what in warning for warning in just(**fields).warnings)
 
 
+@pytest.mark.parametrize("name", ["trail", "trailing_stop"])
+def test_a_trailing_stop_that_is_the_only_one_rests_where_it_begins(name: str) -> None:
+    alone = just(**{name: "30"})
+    assert alone.stop == Stop(distance=ticks("30"))
+    assert any("does not follow" in warning for warning in alone.warnings)
+    assert just(**{name: 30}, sl=10).stop == Stop(distance=ticks("10"))
+    assert just(**{name: "true"}).stop is None
+    assert just(**{name: 1}).stop is None
+
+
 @pytest.mark.parametrize("off", [0, "0", False, "false", "", None])
 def test_what_is_switched_off_is_not_warned_about(off: Any) -> None:
     assert not any("not supported" in warning for warning in just(trail=off, breakeven=off, risk=off).warnings)

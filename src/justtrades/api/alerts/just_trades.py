@@ -1,7 +1,8 @@
 """Just-Trades alerts, with all the names its users' alerts carry.
 
 Field names are read whatever their case. `tp`, `sl` and their aliases count ticks, `…percent` percent of the
-average, `…dollar` dollars per contract; a distance in ticks wins over dollars, dollars over percent.
+average, `…dollar` dollars per contract; a distance in ticks wins over dollars, dollars over percent. A trailing stop
+that is the only one rests as a fixed one where it would begin, so that no trade is left without.
 
 What the strategy says of its own position decides what an order of the strategy means. `sell` while it is then
 `flat` is an exit, whatever its size. `sell` while it stays `long` (or `buy` while it stays `short`) takes a part
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from justtrades.api.alerts import marks, strategy, values
+from justtrades.api.alerts import exits, marks, strategy, values
 from justtrades.api.alerts.model import Alert, Dialect, Example, Fields, NotAnOrder
 from justtrades.positions.model import Stop, Target, Verb
 from justtrades.positions.prices import Distance, Unit
@@ -42,9 +43,11 @@ _PERCENT: Final = (
     ("tp_percent", "tp_percentage", "percentage_tp"),
     ("sl_percent", "sl_percentage", "percentage_sl"),
 )
+_TRAIL: Final = ("trail", "trailing_stop")
+_A_TRAIL: Final = "a trailing stop"
 _NOT_YET: Final = {
-    "a trailing stop": (
-        *("trail", "trailing_stop", "trail_trigger", "trail_start"),
+    _A_TRAIL: (
+        *(*_TRAIL, "trail_trigger", "trail_start"),
         *("trail_freq", "trail_frequency", "trail_interval"),
     ),
     "break-even": ("breakeven", "break_even_offset", "breakeven_offset"),
@@ -110,7 +113,7 @@ def read(alert: Alert) -> Reading:
         alert_time=marks.alert_time(alert.fields),
         repeat_key=key,
         notes=(*asked.notes, *values.unknown(fields, KNOWN)),
-        warnings=(*warned, *unclear, *_cannot_yet(fields), *marks.warnings(alert.fields, key)),
+        warnings=(*warned, *unclear, *marks.warnings(alert.fields, key)),
     )
 
 
@@ -170,9 +173,16 @@ def _position(fields: Fields) -> str:
 def _exits(fields: Fields, price: Decimal | None) -> tuple[tuple[Target, ...], Stop | None, tuple[str, ...]]:
     profit, loss = _distance(fields, 0), _distance(fields, 1)
     targets = (Target(distance=profit),) if profit else ()
-    stop = Stop(distance=loss) if loss else None
+    stop = Stop(distance=found) if (found := loss or _trailing(fields)) else None
     warned = (_like_a_price(name, found, price) for name, found in (("tp", profit), ("sl", loss)))
-    return targets, stop, tuple(filter(None, warned))
+    return targets, stop, (*filter(None, warned), *_cannot_yet(fields, stop))
+
+
+def _trailing(fields: Fields) -> Distance | None:
+    """Where a trailing stop begins, in ticks, when it is the only one; 1 and true only switch it on."""
+    _, value = values.first(fields, _TRAIL)
+    ticks = values.carried("trail", value)
+    return Distance(ticks, Unit.TICKS) if ticks is not None and ticks > 1 else None
 
 
 def _distance(fields: Fields, side: int) -> Distance | None:
@@ -192,13 +202,15 @@ def _like_a_price(name: str, found: Distance | None, price: Decimal | None) -> s
     return f"{name} counts ticks, but its value looks like a price" if close else ""
 
 
-def _cannot_yet(fields: Fields) -> tuple[str, ...]:
+def _cannot_yet(fields: Fields, stop: Stop | None) -> tuple[str, ...]:
     if _ANY_NOT_YET.isdisjoint(fields):
         return ()
+    asked = [what for what, names in _NOT_YET.items() if any(values.asks(fields.get(name)) for name in names)]
     return tuple(
-        f"{what} was asked for and is not supported yet: that part of the alert has no effect"
-        for what, names in _NOT_YET.items()
-        if any(values.asks(fields.get(name)) for name in names)
+        exits.NO_TRAIL
+        if what == _A_TRAIL and stop is not None
+        else f"{what} was asked for and is not supported yet: that part of the alert has no effect"
+        for what in asked
     )
 
 
