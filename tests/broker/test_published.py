@@ -16,7 +16,10 @@ import pytest
 import justtrades.broker.tradovate as adapter
 from justtrades.broker.port import AuditId, Exchange, Synced
 from justtrades.broker.simulator import Paper, serve_paper
+from justtrades.broker.simulator.counter import Counter
 from justtrades.broker.tradovate import Credentials, MemoryTokenBox, TradovateBroker, TradovateSettings, exact
+from justtrades.broker.tradovate.oauth import Exchange as CodeExchange
+from justtrades.broker.tradovate.oauth import OAuthClient
 from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, PlaceOrder
 from justtrades.positions.model import Action, ClientOrderId, ContractName, Order, OrderType, Purpose
 from tests.broker import published
@@ -152,6 +155,44 @@ async def trade(broker: TradovateBroker) -> None:
     await broker.look(account, (target.id,))
     await broker.picture()
     await send(Liquidate(ClientOrderId("l"), order("l", Purpose.CLOSE, Action.SELL, OrderType.MARKET)))
+
+
+async def test_the_exchange_of_an_authorization_code_is_valid(tmp_path: Path) -> None:
+    notes = Notebook()
+    async with serve_paper(Paper(tmp_path / "ledger.db", market="still")) as url:
+        client = OAuthClient("https://somewhere.invalid/oauth", f"{url}/auth/oauthtoken", "7", "not-a-secret")
+        exchange = CodeExchange(client, notes, lambda: datetime.now(UTC), 5.0)
+        await exchange.take("code", "https://here.invalid/oauth/callback")
+    sent = dict(notes.sent)
+    assert sent["auth/oauthtoken"]["grant_type"] == "authorization_code"
+    assert complaints("auth/oauthtoken", sent["auth/oauthtoken"]) == []
+    assert complaints("auth/me", sent["auth/me"]) == []
+
+
+async def test_every_sync_request_is_valid_also_the_one_that_asks_by_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket's frames are not in the audit: they are noted where the simulator takes them."""
+    bodies = list[dict[str, Any]]()
+    take = Counter.take
+
+    async def counted(counter: Counter, call: Any) -> Any:
+        bodies.extend([dict(call.body)] if call.endpoint == "user/syncrequest" else [])
+        return await take(counter, call)
+
+    monkeypatch.setattr(Counter, "take", counted)
+    async with serve_paper(Paper(tmp_path / "ledger.db", market="still", faults="bare_sync")) as url:
+        broker = TradovateBroker(TradovateSettings(url, Credentials("a", "b")), Notebook(), MemoryTokenBox())
+        await broker.start()
+        try:
+            async for report in broker.reports():
+                if isinstance(report, Synced):
+                    break
+        finally:
+            await broker.close()
+    assert len(bodies) == 2
+    assert "entityTypes" in bodies[-1]
+    assert [complaints("user/syncrequest", body) for body in bodies] == [[], []]
 
 
 async def test_every_request_of_a_whole_session_is_valid(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ async def test_every_rehearsal_can_be_armed(tmp_path: Path, one: Rehearsal) -> N
 async def test_every_fault_can_be_rehearsed(tmp_path: Path) -> None:
     async with trading(tmp_path) as rest:
         listed = {one["fault"].partition(":")[0] for one in (await rest.http.get("/control/rehearsals")).json()}
-    left_out = {Kind.ERROR_TEXT, Kind.VIOLATIONS, Manner.OMIT_EMPTY, Manner.BARE_SYNC, Blow.SHUTDOWN, Kind.STATUS}
+    left_out = {Kind.ERROR_TEXT, Kind.VIOLATIONS, Blow.SHUTDOWN}
     assert {*Kind, *Manner, *Blow} - left_out <= listed
 
 

@@ -141,6 +141,18 @@ async def test_empty_arrays_may_be_left_out(rest: Rest) -> None:
         assert "orders" not in sync
 
 
+async def test_a_sync_may_come_in_parts_of_which_none_is_marked_as_the_last(rest: Rest) -> None:
+    await rest.order()
+    async with connected(rest) as socket:
+        await socket.ask("authorize", body=rest.token)
+        await socket.ask("user/syncrequest", body={"splitResponses": True})
+        await socket.ask("account/list")
+        parts = [message["d"] for message in socket.messages if message.get("i") == 2]
+    assert len(parts) > 20
+    assert all(len(part) == 1 for part in parts)
+    assert {name for part in parts for name in part} >= SYNC_ARRAYS
+
+
 async def test_a_second_sync_is_refused(rest: Rest) -> None:
     async with synced(rest) as socket:
         assert (await socket.ask("user/syncrequest", body={}))["s"] == 400

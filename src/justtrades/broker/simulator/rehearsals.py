@@ -56,4 +56,6 @@ REHEARSALS: Final = (
     Rehearsal("entity_arrays", "one event carries several entities"),
     Rehearsal("partial_entities", "updates carry only an id and a status"),
     Rehearsal("extra_fields", "entities carry fields nobody published"),
+    Rehearsal("omit_empty", "empty collections are left out of the snapshot of a new socket"),
+    Rehearsal("bare_sync", "the snapshot of a new socket shows no orders unless they are asked for by type"),
 )

@@ -262,7 +262,8 @@ class Connection:
         if reply.cut:
             self.drop()
         else:
-            self._say(_response(int(number), reply))
+            for part in _parts(reply) if _is_split(endpoint, body) else (reply,):
+                self._say(_response(int(number), part))
         self._sockets.counter.floor.tell(reply.frames)
 
     async def _reply(self, endpoint: str, query: str, body: str) -> Reply:
@@ -311,6 +312,18 @@ class Connection:
         reply = await self._sockets.counter.take(call)
         self._synced = reply.status == 200 and not reply.text.startswith('{"p-ticket"')
         return reply
+
+
+def _is_split(endpoint: str, body: str) -> bool:
+    return endpoint.strip() == SYNC and (_read_body(body) or {}).get("splitResponses") is True
+
+
+def _parts(reply: Reply) -> list[Reply]:
+    """A sync answer as several messages, a collection each; nothing marks the last one (section 4)."""
+    found = loads(reply.text) if reply.status == 200 else None
+    if not isinstance(found, dict) or "users" not in found:
+        return [reply]
+    return [replace(reply, text=dumps({name: rows})) for name, rows in found.items()]
 
 
 def _response(number: int, reply: Reply) -> str:
