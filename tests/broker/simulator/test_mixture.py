@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -201,8 +202,9 @@ async def test_a_half_open_socket_carries_nothing_either_way(tmp_path: Path) -> 
     async with trading(tmp_path) as rest, synced(rest) as socket:
         await rest.control("faults", fault="half_open_socket")
         body = {"accountId": rest.account["id"], "symbol": "MNQZ6", "action": "Buy", "orderQty": 1}
-        await socket.ws.send(f"order/placeorder\n9\n\n{httpx.Request('POST', 'http://x', json=body).content.decode()}")
-        assert (await rest.get("order/list")) == []
+        await socket.ws.send(f"order/placeorder\n9\n\n{json.dumps(body | {'orderType': 'Market'})}")
+        await rest.order(clOrdId="over REST")  # taken after what the socket sent before it
+        assert [command["clOrdId"] for command in await rest.get("command/list")] == ["over REST"]
 
 
 async def test_being_kicked_out_is_told_and_revokes_the_token(tmp_path: Path) -> None:
