@@ -1,7 +1,8 @@
 """A flood on one webhook, and what another's alerts notice of it: the same engine with and without, in turn.
 
 The limit per token is as a trader has it, only wide enough for the measured lane's own alerts. The flood comes as
-entries on the first lane's token, far beyond its limit, so that all but a few of its alerts are answered 429.
+entries on the first lane's token, far beyond its limit, so that all but a few of its alerts are answered 429. With and
+without take turns every few alerts, so that both see the same machine.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from bench.sizes import Size
 from bench.traffic import Lost, Trade
 
 PARTS: Final = ("flood",)
-RATE: Final = 400
-"""Alerts of the flood a second: about two hundred times what its token may send in the long run."""
-LINES: Final = 8
+RATE: Final = 100
+"""Alerts of the flood a second: fifty times what its token may send in the long run."""
+LINES: Final = 4
+SLICES: Final = 6
+QUIET_FOR: Final = 0.15
+"""Seconds without a word from the broker: less than passes between two alerts that the limit lets in."""
 FLOODED, QUIET = 0, 1
 _numbers = itertools.count(1)
 
@@ -45,24 +49,29 @@ class Samples:
 async def figures(size: Size, parts: frozenset[str], say: Callable[[str], None]) -> list[Figure]:
     """`parts` is always the one there is."""
     calm, flooded = Samples(), Samples()
-    refused = 0
     for number in range(size.rounds):
         say(f"flood {number + 1} of {size.rounds}")
-        async with _engine(size) as side:
+        async with _engine(size) as side, _flood(side) as flood:
             await side.traffic.trade(QUIET)
-            for turn in (False, True) if number % 2 == 0 else (True, False):
-                if not turn:
-                    calm.keep(await _trades(side, size))
-                    continue
-                async with _flood(side) as counts:
-                    flooded.keep(await _trades(side, size))
-                refused += counts.get(429, 0)
-    if not refused:
-        raise Lost("the flood was not refused: it was no flood")
+            await _round(side, flood, size, calm, flooded)
+            if not flood.counts.get(429):
+                raise Lost("the flood was not refused: it was no flood")
     return [
         _figure("alert → 202 beside a flood, p50", flooded.answers, calm.answers),
         _figure("alert → order beside a flood, p50", flooded.orders, calm.orders),
     ]
+
+
+async def _round(side: Side, flood: Flood, size: Size, calm: Samples, flooded: Samples) -> None:
+    trades: dict[bool, list[Trade]] = {False: [], True: []}
+    each = max(1, size.one_by_one // SLICES)
+    for turn in [False, True] * min(SLICES, size.one_by_one):
+        flood.open.set() if turn else flood.open.clear()
+        for _ in range(each):
+            trades[turn].append(await side.traffic.trade(QUIET))
+            await asyncio.sleep(size.pause)
+    calm.keep(trades[False])
+    flooded.keep(trades[True])
 
 
 @asynccontextmanager
@@ -80,41 +89,52 @@ async def _engine(size: Size) -> AsyncIterator[Side]:
             made.stop()
 
 
-async def _trades(side: Side, size: Size) -> list[Trade]:
-    done = []
-    for _ in range(size.one_by_one):
-        done.append(await side.traffic.trade(QUIET))
-        await asyncio.sleep(size.pause)
-    return done
+@dataclass(slots=True)
+class Flood:
+    """Sends while `open`; counts its answers by status."""
+
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    refused: asyncio.Event = field(default_factory=asyncio.Event)
+    counts: dict[int, int] = field(default_factory=dict)
+
+    async def line(self, client: Client, path: str) -> None:
+        """One of its senders: as fast as it can until it is refused, then at its share of the rate."""
+        while True:
+            await self.open.wait()
+            alert = {"action": "buy", "ticker": "MNQ1!", "id": f"flood-{next(_numbers)}"}
+            status, _ = await client.post(path, json.dumps(alert).encode())
+            self.counts[status] = self.counts.get(status, 0) + 1
+            if status == 429:
+                self.refused.set()
+                await asyncio.sleep(LINES / RATE)
 
 
 @asynccontextmanager
-async def _flood(side: Side) -> AsyncIterator[dict[int, int]]:
-    """Under way, its token's share used up, for as long as the block lasts; counts its answers by status."""
-    counts: dict[int, int] = {}
-    under_way = asyncio.Event()
+async def _flood(side: Side) -> AsyncIterator[Flood]:
+    """Its token's share used up, and what was let in of it traded: those orders are not what is measured."""
+    flood = Flood()
     async with Client(side.server.url) as client:
-        path = side.traffic.paths[FLOODED]
-        lines = [asyncio.create_task(_line(client, path, counts, under_way)) for _ in range(LINES)]
+        lines = [asyncio.create_task(flood.line(client, side.traffic.paths[FLOODED])) for _ in range(LINES)]
         try:
-            async with asyncio.timeout(60):
-                await under_way.wait()
-            yield counts
+            flood.open.set()
+            async with asyncio.timeout(120):
+                await flood.refused.wait()
+                await _traded(side)
+            yield flood
         finally:
             for line in lines:
                 line.cancel()
             await asyncio.gather(*lines, return_exceptions=True)
 
 
-async def _line(client: Client, path: str, counts: dict[int, int], under_way: asyncio.Event) -> None:
-    """One of the flood's senders: as fast as it can until it is refused, then at its share of the rate."""
+async def _traded(side: Side) -> None:
+    acts = side.traffic.watch.of(FLOODED)
     while True:
-        alert = {"action": "buy", "ticker": "MNQ1!", "id": f"flood-{next(_numbers)}"}
-        status, _ = await client.post(path, json.dumps(alert).encode())
-        counts[status] = counts.get(status, 0) + 1
-        if status == 429:
-            under_way.set()
-            await asyncio.sleep(LINES / RATE)
+        try:
+            async with asyncio.timeout(QUIET_FOR):
+                await acts.get()
+        except TimeoutError:
+            return
 
 
 def _figure(name: str, flooded: list[list[float]], calm: list[list[float]]) -> Figure:

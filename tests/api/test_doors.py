@@ -138,3 +138,12 @@ def test_a_house_of_many_addresses_is_one_and_memory_has_an_end() -> None:
         strangers.take(ip_address(0x0B000000 + number), 0.0)
     assert len(strangers) == ADDRESSES
     assert strangers.take(None, 0.0) is None
+
+
+async def test_a_flood_fills_neither_the_log_nor_the_database(caplog: pytest.LogCaptureFixture) -> None:
+    async with make_world(webhook_rate_per_minute=5) as world:
+        for number in range(50):
+            await world.alert({**BUY, "id": str(number)})
+        assert len([record for record in caplog.records if "alert refused" in record.message]) == 5
+        assert len((await world.get("/signals", status="refused")).json()["items"]) == 5
+        assert world.app.state.webhook.counts == {"202": 5, "429": 45}

@@ -219,9 +219,9 @@ class Webhook:
             await self._refuse(Arrived(known, now), refused, reply)
 
     async def _refuse(self, arrived: Arrived, refused: Refused, reply: Reply) -> None:
-        log.warning("recorder %s: alert refused with %d: %s", arrived.recorder.id, refused.status, refused.sentence)
         self.notices.notify(Kind.REFUSAL, f"{arrived.recorder.name}: alert refused", refused.sentence)
         if arrived.known.pace.refusals.take(arrived.at.timestamp()):
+            log.warning("recorder %s: alert refused with %d: %s", arrived.recorder.id, refused.status, refused.sentence)
             await self._keep(arrived, refused)
         waits = () if refused.wait is None else ((b"retry-after", str(refused.wait).encode()),)
         await reply.error(refused.status, refused.sentence, *waits)
