@@ -39,9 +39,16 @@ async def test_without_a_name_it_lists_what_there_is(rest: Rest, capsys: pytest.
     assert any(line.startswith("drop_socket ") and "my connection dies now" in line for line in lines)
 
 
-async def test_a_calls_fault_waits_for_the_next_order_unless_told_otherwise(rest: Rest) -> None:
+async def test_a_calls_fault_waits_for_the_next_order_unless_told_otherwise(
+    rest: Rest, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert await run("lose_answer") == 0
     assert await run("status:500", "--endpoint", "order/cancelorder", "--nth", "2", "--times", "3", "--before") == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told == [
+        "lose_answer: my next order arrives and its answer is lost",
+        "status:500 waits for order/cancelorder",
+    ]
     found = [(f["kind"], f["endpoint"], f["nth"], f["times"], f["after"]) for f in await armed(rest)]
     assert found == [
         ("lose_answer", "order/place*", 1, 1, True),

@@ -93,9 +93,10 @@ def _is_plan(text: str) -> bool:
 
 
 def _said(fault: str, usual: Mapping[str, Any], waits: str) -> str:
-    question = f": {usual['question']}" if usual else ""
-    armed = f"; waits for {waits}" if usual.get("endpoint") or not usual else ""
-    return f"{fault}{question}{armed}"
+    """What was armed: the question it answers, or the calls it waits for where those were chosen."""
+    if usual and usual["endpoint"] in ("", waits):
+        return f"{fault}: {usual['question']}"
+    return f"{fault} waits for {waits}"
 
 
 def _show(answer: object, as_json: bool, lines: list[str]) -> None:
