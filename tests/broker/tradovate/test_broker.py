@@ -27,7 +27,7 @@ from justtrades.broker.port import (
 )
 from justtrades.broker.tradovate import exact
 from justtrades.broker.tradovate.entities import Memory
-from justtrades.positions.commands import PlaceOrder
+from justtrades.positions.commands import PlaceOrder, Urgency
 from justtrades.positions.model import (
     Action,
     BrokerAccountId,
@@ -47,6 +47,7 @@ from tests.broker.tradovate.stub import (
     command,
     desk,
     fill,
+    ok,
     order,
     position,
     props,
@@ -512,3 +513,32 @@ def test_a_contract_is_asked_for_once_however_many_lanes_wait_for_it() -> None:
     assert [len(stub.asked(f"/{what}")) for what in ("contract/find", "contractMaturity/item", "product/item")] == [
         1
     ] * 3
+
+
+def test_pictures_of_many_lanes_that_fail_are_tried_no_more_often_than_one() -> None:
+    """A server that is down for an hour: forty lanes that hold something ask again and again."""
+    stub = Stub()
+    stub.script("/position/list", httpx.Response(503))
+
+    async def lane(one: Desk) -> None:
+        for _ in range(60):
+            with pytest.raises(Unreachable):
+                await one.broker.picture(Urgency.LOOK)
+            await asyncio.sleep(60)
+
+    async def whole() -> None:
+        async with desk(stub) as one:
+            await one.until(Synced)
+            began = asyncio.get_running_loop().time()
+            await asyncio.gather(*(lane(one) for _ in range(40)))
+            hours = (asyncio.get_running_loop().time() - began) / 3600
+            assert len(stub.asked("/position/list")) < 300 * hours
+            stub.script("/position/list", ok([]))
+            stub.scripts["/position/list"].popleft()
+            at = asyncio.get_running_loop().time()
+            await one.broker.picture(Urgency.CLOSE)
+            assert asyncio.get_running_loop().time() - at <= 16
+            await one.broker.picture(Urgency.CLOSE)
+            assert asyncio.get_running_loop().time() - at <= 17
+
+    run(whole())

@@ -18,6 +18,10 @@ from justtrades.broker.port import NotHandled
 from justtrades.positions.commands import Urgency
 
 
+SHORTEST = 0.05
+"""No wait is told that clocks could round to nothing: whoever comes back a moment too early comes in vain."""
+
+
 class FullJitter(wait_base):
     """tenacity's exponential full jitter with our own dice: uniform in 0 … min(longest, first·2ⁿ⁻¹)."""
 
@@ -100,4 +104,4 @@ class Penalty:
         self._exit_at = now + self._jitter.after(self._exit_tries)
 
     def _come_back(self, seconds: float) -> NotHandled:
-        return NotHandled(str(self._status), "the broker asks to wait", wait=timedelta(seconds=max(seconds, 0.0)))
+        return NotHandled(str(self._status), "the broker asks to wait", wait=timedelta(seconds=max(seconds, SHORTEST)))

@@ -17,7 +17,16 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Generic, TypeVar, assert_never
 
-from justtrades.broker.port import Account, ContractRecord, LanePicture, Picture, Refused, Unreachable
+from justtrades.broker.port import (
+    Account,
+    BrokerError,
+    ContractRecord,
+    LanePicture,
+    NotHandled,
+    Picture,
+    Refused,
+    Unreachable,
+)
 from justtrades.broker.tradovate import wire
 from justtrades.broker.tradovate.entities import Lack, Memory
 from justtrades.broker.tradovate.rest import Rest
@@ -36,13 +45,20 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 IDS_PER_CALL = 100
 YOUNG_SECONDS = 60.0
+FIRST_BREATH, LONGEST_BREATH = 0.125, 15.0
+"""Between two pictures after the first failed, in seconds; doubled with each failure in a row."""
+
+
+async def at_once() -> None:
+    """No pause."""
 
 
 class Shared(Generic[T]):
-    """One read for all who ask before it begins; whoever asks later shares the next one."""
+    """One read for all who ask before it begins; whoever asks later shares the next one. `pause` comes before it."""
 
-    def __init__(self, read: Callable[[], Awaitable[T]]) -> None:
+    def __init__(self, read: Callable[[], Awaitable[T]], pause: Callable[[], Awaitable[None]] = at_once) -> None:
         self._read = read
+        self._pause = pause
         self._running: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None
 
@@ -60,6 +76,7 @@ class Shared(Generic[T]):
     async def _after(self, running: asyncio.Task[T] | None) -> T:
         if running is not None:
             await asyncio.wait({running})
+        await self._pause()
         self._running, self._next = self._next, None
         return await self._read()
 
@@ -82,7 +99,9 @@ class Reads:
         self._clock = clock
         self._contracts: dict[ContractName, ContractRecord] = {}
         self._finding: dict[ContractName, asyncio.Task[ContractRecord]] = {}
-        self._pictures = {u: Shared(partial(self._picture, u)) for u in Urgency}
+        self._pictures = {u: Shared(partial(self._tried_picture, u), self._breath) for u in Urgency}
+        self._failed = 0
+        self._again_at = 0.0
         self._ledgers: dict[BrokerAccountId, Shared[list[int]]] = {}
 
     def cancel(self) -> None:
@@ -242,6 +261,21 @@ class Reads:
         """Shared with all who ask now, also with those to whom it is more urgent."""
         coming = (other for other in Urgency if other <= urgency and self._pictures[other].coming)
         return await self._pictures[next(coming, urgency)].get()
+
+    async def _breath(self) -> None:
+        """After pictures that failed: forty lanes that ask again and again are no more calls than one."""
+        await asyncio.sleep(max(self._again_at - _loop_time(), 0.0))
+
+    async def _tried_picture(self, urgency: Urgency) -> Picture:
+        try:
+            picture = await self._picture(urgency)
+        except BrokerError as error:
+            if error.reason != "stale" and not isinstance(error, NotHandled):  # a wait that was asked for is kept
+                self._failed += 1
+                self._again_at = _loop_time() + min(FIRST_BREATH * 2.0 ** min(self._failed, 20), LONGEST_BREATH)
+            raise
+        self._failed, self._again_at = 0, 0.0
+        return picture
 
     async def _picture(self, urgency: Urgency) -> Picture:
         began_at, recent = self._clock(), self._recent()
