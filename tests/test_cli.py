@@ -219,6 +219,14 @@ def test_a_receipt_is_shown_line_by_line(engine: FakeEngine, capsys: pytest.Capt
     assert "read [red]as[/red] plain" in capsys.readouterr().out
 
 
+def test_a_receipt_is_exported_as_it_is(engine: FakeEngine, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    engine.answer("GET", "/signals/s1", {"id": "s1", "alert": "é", "timeline": []})
+    assert run(["signals", "s1", "--export", "receipt.json"]) == 0
+    assert json.loads((tmp_path / "receipt.json").read_text("utf-8")) == {"id": "s1", "alert": "é", "timeline": []}
+    assert run(["signals", "s1", "--export", "no/such/folder.json"]) == 1
+    assert run(["signals", "--export", "receipt.json"]) == 2
+
+
 def test_the_reason_of_a_refusal_is_one_line_on_stderr(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
     engine.answer("POST", "/flatten", {"detail": "not\nnow"}, 409)
     assert run(["flatten"]) == 1

@@ -45,7 +45,8 @@ async def show_signal(parts: PartsOf, signal_id: Id) -> ReceiptOut:
     found = await parts.database.read(lambda c: reads.get_receipt(c, signal_id))
     if found is None:
         raise not_found("signal")
-    return receipt(found)
+    stored = await parts.database.read(lambda c: reads.list_lanes(c, parts.clock()))
+    return receipt(found, lanes(stored, by_key(parts.desk.lanes())))
 
 
 @router.get("/lanes")

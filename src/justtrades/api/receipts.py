@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from justtrades.api.phases import PhaseOut, ReconciliationOut, phases, reconciliations
 from justtrades.api.records import AuditOut, FillOut, OrderOut, SignalOut, SignalRouteOut, TradeOut
 from justtrades.api.schemas import Given, Moment
+from justtrades.positions.rules import Rule
 from justtrades.store.reads import Receipt, Row
+from justtrades.store.signals import content_hash
 
 _SHOWN = ("order_id", "action", "quantity", "order_type", "price", "purpose", "reason", "text", "on")
 
@@ -40,13 +43,31 @@ class LineOut(Given):
     text: str
 
 
+class RuleMet(Given):
+    """One rule this signal met, with its numbers; no account where it was asked before any."""
+
+    account_id: str | None = None
+    contract: str | None = None
+    rule: str
+    passed: bool
+    detail: str
+
+
 class ReceiptOut(SignalOut):
-    """`alert` is the body as it came, secrets removed; `reading` how it was read; `recorder` the rules it met."""
+    """`alert` is the body as it came, secrets removed; `reading` how it was read; `recorder` the rules it met.
+
+    `content_hash` is the SHA-256 of the bytes as they came; `alert_is_whole` says that `alert` is exactly those.
+    """
 
     alert: str
+    content_hash: str
+    alert_is_whole: bool
     reading: dict[str, Any] | None = None
     recorder: dict[str, Any] | None = None
     routes: list[SignalRouteOut]
+    rules: list[RuleMet]
+    phases: list[PhaseOut]
+    reconciliations: list[ReconciliationOut]
     notes: list[NoteOut]
     timeline: list[LineOut]
     steps: list[StepOut]
@@ -56,7 +77,8 @@ class ReceiptOut(SignalOut):
     audit: list[AuditOut]
 
 
-def receipt(found: Receipt) -> ReceiptOut:
+def receipt(found: Receipt, lanes: Iterable[Row]) -> ReceiptOut:
+    """`lanes` as they are now: their newest comparison with the broker."""
     signal = found.signal
     steps = [_step(row) for row in found.steps]
     return ReceiptOut.model_validate(
@@ -65,7 +87,11 @@ def receipt(found: Receipt) -> ReceiptOut:
             "alert": bytes(signal["raw"]).decode("utf-8", "replace"),
             "reading": _object(signal["reading_json"]),
             "recorder": _object(signal["recorder_json"]),
+            "alert_is_whole": content_hash(bytes(signal["raw"])) == signal["content_hash"],
             "routes": found.routes,
+            "rules": [*_rules(found)],
+            "phases": phases(found, steps),
+            "reconciliations": reconciliations(found, lanes),
             "notes": found.notes,
             "timeline": timeline(found, steps),
             "steps": steps,
@@ -75,6 +101,12 @@ def receipt(found: Receipt) -> ReceiptOut:
             "audit": found.audit,
         }
     )
+
+
+def _rules(found: Receipt) -> Iterator[Row]:
+    for note in found.notes:
+        if (rule := Rule.read(note["text"])) is not None:
+            yield {**_where(note), "rule": rule.rule, "passed": rule.passed, "detail": rule.detail}
 
 
 def timeline(found: Receipt, steps: list[Row]) -> list[Row]:

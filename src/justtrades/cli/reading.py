@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from justtrades.cli import show
 from justtrades.cli.common import USUAL, Account, Before, Json, Limit, Recorder, group, reach
+from justtrades.cli.errors import Failed, Misused
 
 accounts = group("Trading accounts found at the brokers.")
 
@@ -37,18 +40,32 @@ def signals(
     signal_id: Annotated[str | None, typer.Argument(help="One signal: its whole receipt.")] = None,
     status: Annotated[SignalStatus | None, typer.Option(help="Only these.")] = None,
     recorder: Recorder = None,
+    export: Annotated[Path | None, typer.Option("--export", help="Write the receipt to this file, as JSON.")] = None,
     json_: Json = False,
     limit: Limit = USUAL,
     before: Before = None,
 ) -> None:
     """Alerts and acts of people, newest first; with an id, everything that came of one."""
+    if export is not None and signal_id is None:
+        raise Misused("--export writes one receipt: name the signal")
     if signal_id is not None:
         receipt = reach().read(f"/signals/{signal_id}")
+        if export is not None:
+            _write(export, receipt)
+            return
         show.as_json(receipt) if json_ else show.timeline(receipt)
         return
     query = {"status": status, "recorder_id": recorder, "limit": limit, "before": before}
     columns = ("id", "received_at", "source", "verb", "ticker", "status", "outcome", "reason")
     show.page(reach().read("/signals", query), columns, json_=json_, lesser=("source", "status"))
+
+
+def _write(path: Path, receipt: Any) -> None:
+    try:
+        path.write_text(json.dumps(receipt, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise Failed(f"{path} cannot be written: {error.strerror or type(error).__name__}") from None
+    typer.echo(f"written to {path}")
 
 
 def positions(

@@ -95,3 +95,10 @@ def timeline(receipt: Mapping[str, Any]) -> None:
     fields({name: receipt.get(name) for name in head}, json_=False)
     console().print()
     console().print(table(receipt["timeline"], ("at", "kind", "contract", "text")))
+    if receipt.get("phases"):
+        console().print()
+        console().print(table(receipt["phases"], ("phase", "account_id", "at", "ms", "since_received_ms")))
+    for one in receipt.get("reconciliations", ()):
+        said = "confirmed" if one["confirmed"] else "not confirmed yet"
+        where = f"{one['contract']} on {one['account_id']}"
+        console().print(escaped(f"{said} by the comparison of {where} at {plain_cell(one['checked_at'])}"))

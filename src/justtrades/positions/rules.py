@@ -6,9 +6,11 @@ an entry leaves exactly when every rule here has passed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from justtrades.positions import book, follow
 from justtrades.positions.jobs import (
@@ -20,6 +22,8 @@ from justtrades.positions.jobs import (
     wanted_sign,
 )
 from justtrades.positions.model import ContractName, Held, Job, Lane, OnOpposite, OnSameSide, Terms
+
+_TEXT: Final = re.compile(r"rule (?P<rule>\w+): (?P<said>passed|said no) \((?P<detail>.*)\)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,12 @@ class Rule:
     @property
     def text(self) -> str:
         return f"rule {self.rule}: {'passed' if self.passed else 'said no'} ({self.detail})"
+
+    @staticmethod
+    def read(text: str) -> Rule | None:
+        """A rule from its text; None for any other note."""
+        found = _TEXT.fullmatch(text)
+        return Rule(found["rule"], found["said"] == "passed", found["detail"]) if found else None
 
 
 def rules(lane: Lane, job: Job, now: datetime) -> tuple[Rule, ...]:
