@@ -23,7 +23,9 @@ def announcing(notify: Notify) -> Callable[[Lane, tuple[News, ...]], None]:
 def announced(lane: Lane, told: News) -> Iterator[Notice]:
     """None for what is ordinary: nothing to do, overtaken, orders that leave the lane."""
     match told:
-        case SignalDone(signal_id, outcome, reason, _):
+        case SignalDone(signal_id, outcome, reason, _, gap):
+            if gap is not None:
+                yield Notice(Kind.ALARM, f"{lane.contract.name}: an alert is missing", f"{gap} (signal {signal_id})")
             kind = kind_of(outcome)
             if kind is not None:
                 title = f"{lane.contract.name} {outcome.value.replace('_', ' ')}"

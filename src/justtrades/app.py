@@ -209,6 +209,13 @@ async def _tell(running: Engine) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(outbox.run(), name="outbox")
         tasks.create_task(lookout.run(), name="lookout")
+        tasks.create_task(_watch_heartbeats(running.app), name="heartbeats")
+
+
+async def _watch_heartbeats(app: FastAPI) -> None:
+    """The recorders are known before the first alert comes, or a silence since before the start would go untold."""
+    await app.state.tokens.refresh(app.state.parts)
+    await app.state.watch.run()
 
 
 async def _watch(running: Engine, tasks: tuple[asyncio.Task[None], ...]) -> None:

@@ -36,6 +36,7 @@ from justtrades.api.openapi import describe
 from justtrades.api.parts import Parts
 from justtrades.api.rates import Strangers
 from justtrades.api.security import admin
+from justtrades.api.watch import Watch
 from justtrades.api.webhook import Webhook
 from justtrades.settings import allowed_networks, trusted_networks
 from justtrades.store.audit import AuditLog
@@ -68,7 +69,10 @@ def create_app(parts: Parts) -> FastAPI:
         openapi_url=None,
     )
     tokens = Tokens(parts.settings.webhook_rate_per_minute)
-    webhook = _webhook(parts, tokens)
+    watch = Watch(parts.database, parts.clock, parts.notices.notify)
+    tokens.watch = watch
+    webhook = _webhook(parts, tokens, watch)
+    app.state.watch = watch
     app.state.parts, app.state.tokens, app.state.webhook = parts, tokens, webhook
     app.state.keyring = Keyring()
     app.state.audit = AuditLog(parts.database, None, flush_after=0.0)
@@ -91,7 +95,7 @@ def _api() -> APIRouter:
     return api
 
 
-def _webhook(parts: Parts, tokens: Tokens) -> Webhook:
+def _webhook(parts: Parts, tokens: Tokens, watch: Watch) -> Webhook:
     settings = parts.settings
     return Webhook(
         database=parts.database,
@@ -104,5 +108,6 @@ def _webhook(parts: Parts, tokens: Tokens) -> Webhook:
         entry_max_age=timedelta(seconds=settings.entry_max_age_seconds),
         strangers=Strangers(settings.webhook_rate_per_minute),
         load=partial(tokens.refresh, parts),
+        heard=watch.heard,
         notices=parts.notices,
     )

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from justtrades.api.parts import Parts
 from justtrades.api.security import PartsOf, admin
+from justtrades.api.watch import Watch
 from justtrades.api.webhook import Webhook
 from justtrades.broker.port import ConnectionState
 from justtrades.store import connections
@@ -36,7 +37,7 @@ async def metrics(request: Request, parts: PartsOf) -> Response:
     """Prometheus text."""
     webhook: Webhook = request.app.state.webhook
     rows = await parts.database.read(connections.every)
-    lines = [*_engine(parts), *_alerts(webhook), *_lanes(parts), *_connections(parts, rows)]
+    lines = [*_engine(parts), *_alerts(webhook), *_silent(request), *_lanes(parts), *_connections(parts, rows)]
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
 
@@ -51,6 +52,11 @@ def _alerts(webhook: Webhook) -> Iterator[str]:
     yield "# TYPE justtrades_webhook_answers_total counter"
     for status, count in sorted(webhook.counts.items()):
         yield f'justtrades_webhook_answers_total{{status="{status}"}} {count}'
+
+
+def _silent(request: Request) -> Iterator[str]:
+    watch: Watch = request.app.state.watch
+    yield from _gauge("justtrades_recorders_silent", "recorders whose heartbeat is missing", watch.silent())
 
 
 def _lanes(parts: Parts) -> Iterator[str]:

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from justtrades.api.parts import Parts
 from justtrades.api.rates import Pace
+from justtrades.api.watch import Watch
 from justtrades.positions.recorder import Recorder
 from justtrades.store import recorders
 from justtrades.store.codec import recorder_text
@@ -36,6 +37,8 @@ class Tokens:
     per_minute: int
     heard_at: dict[str, datetime] = field(default_factory=dict)
     """When each recorder's alerts were last heard of, heartbeats included."""
+    watch: Watch | None = None
+    """Learns of every recorder whenever they are read."""
     _known: dict[str, Known] = field(default_factory=dict)
     _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -49,6 +52,9 @@ class Tokens:
         rows, valid = await parts.database.read(
             lambda c: (recorders.every(c, parts.box), recorders.valid_tokens(c, now))
         )
+        if self.watch is not None:
+            await self.watch.load()
+            self.watch.know(row.recorder for row in rows)
         by_id = {row.recorder.id: row.recorder for row in rows}
         self._known = {token.hash: self._entry(token, by_id[token.recorder_id]) for token in valid}
 

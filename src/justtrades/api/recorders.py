@@ -32,14 +32,16 @@ from justtrades.api.schemas import (
     RotateOut,
 )
 from justtrades.api.security import PartsOf
+from justtrades.api.watch import Watch
 from justtrades.positions.model import AccountId, RecorderId, Stop, Target
 from justtrades.positions.prices import Distance
 from justtrades.positions.recorder import Recorder, Route
 from justtrades.positions.symbols import UnknownSymbol, parse_symbol
 from justtrades.settings import trusted_networks
-from justtrades.store import accounts, recorders
+from justtrades.store import accounts, recorders, watch
 from justtrades.store.recorders import RecorderRow
 from justtrades.store.secrets import new_token
+from justtrades.store.watch import Gaps
 
 router = APIRouter(tags=["recorders"], route_class=AuditedRoute)
 
@@ -62,7 +64,7 @@ async def add_recorder(request: Request, parts: PartsOf, body: RecorderIn) -> Re
 
     await parts.database.write(work)
     await _tokens(request).refresh(parts)
-    shown = _shown(request, RecorderRow(recorder, at, at))
+    shown = await _shown(request, parts, RecorderRow(recorder, at, at))
     return RecorderMade(**shown.model_dump(), token=token, webhook_url=_webhook_url(request, parts, token))
 
 
@@ -72,13 +74,13 @@ async def list_recorders(
 ) -> Page[RecorderOut]:
     """Every recorder, disabled ones included."""
     rows = await parts.database.read(lambda c: recorders.every(c, parts.box))
-    shown = [_shown(request, row) for row in rows]
+    shown = await _all_shown(request, parts, rows)
     return Page[RecorderOut].model_validate(cut(shown, lambda row: row.id, limit, before))
 
 
 @router.get("/recorders/{recorder_id}")
 async def show_recorder(request: Request, parts: PartsOf, recorder_id: IdOrName) -> RecorderOut:
-    return _shown(request, await _get(parts, recorder_id))
+    return await _shown(request, parts, await _get(parts, recorder_id))
 
 
 @router.patch("/recorders/{recorder_id}")
@@ -95,7 +97,7 @@ async def edit_recorder(request: Request, parts: PartsOf, recorder_id: IdOrName,
 
     edited_id = await parts.database.write(work)
     await _tokens(request).refresh(parts)
-    return _shown(request, await _get(parts, edited_id))
+    return await _shown(request, parts, await _get(parts, edited_id))
 
 
 @router.delete("/recorders/{recorder_id}")
@@ -105,7 +107,7 @@ async def disable_recorder(request: Request, parts: PartsOf, recorder_id: IdOrNa
     off = replace(row.recorder, enabled=False)
     await parts.database.write(lambda c: recorders.edit(c, parts.box, off, at))
     await _tokens(request).refresh(parts)
-    return _shown(request, await _get(parts, off.id))
+    return await _shown(request, parts, await _get(parts, off.id))
 
 
 @router.post("/recorders/{recorder_id}/rotate-token")
@@ -186,13 +188,31 @@ def _distance(distance: Distance | None) -> dict[str, Any]:
     return {} if distance is None else {"distance": distance.value, "unit": distance.unit}
 
 
-def _shown(request: Request, row: RecorderRow) -> RecorderOut:
+async def _shown(request: Request, parts: Parts, row: RecorderRow) -> RecorderOut:
+    (shown,) = await _all_shown(request, parts, [row])
+    return shown
+
+
+async def _all_shown(request: Request, parts: Parts, rows: list[RecorderRow]) -> list[RecorderOut]:
+    watching: Watch = request.app.state.watch
+    await watching.load()
+    gaps = await parts.database.read(watch.gaps)
+    return [_one(request, row, watching, gaps.get(row.recorder.id, Gaps())) for row in rows]
+
+
+def _one(request: Request, row: RecorderRow, watching: Watch, gaps: Gaps) -> RecorderOut:
     recorder = row.recorder
+    now = watching.of(recorder)
     return RecorderOut(
         **{**_body(recorder), "secret": None},
         id=recorder.id,
         has_secret=recorder.secret is not None,
         last_alert_at=_tokens(request).heard_at.get(recorder.id),
+        heartbeat_state=now.colour.value,
+        last_heartbeat_at=now.heard_at,
+        heartbeat_period_seconds=now.period_seconds,
+        gaps=gaps.count,
+        last_gap_at=gaps.last_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

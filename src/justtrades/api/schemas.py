@@ -265,6 +265,13 @@ class RecorderOut(RecorderIn):
     id: str
     has_secret: bool
     last_alert_at: Moment | None = None
+    heartbeat_state: Literal["grey", "green", "red"] = "grey"
+    """Grey until a first heartbeat whose period is known; red after one and a half periods of silence."""
+    last_heartbeat_at: Moment | None = None
+    heartbeat_period_seconds: int | None = None
+    gaps: int = 0
+    """Signals before which, by the strategy's position, another was missing."""
+    last_gap_at: Moment | None = None
     created_at: Moment
     updated_at: Moment
 

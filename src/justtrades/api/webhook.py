@@ -33,7 +33,7 @@ from justtrades.api.redaction import kept
 from justtrades.desk import Arrival
 from justtrades.notices import Kind, Notices, Silent
 from justtrades.positions.model import SignalId
-from justtrades.positions.recorder import Reading
+from justtrades.positions.recorder import Reading, Recorder
 from justtrades.settings import Network
 from justtrades.store import signals
 from justtrades.store.kept import was_kept
@@ -83,6 +83,8 @@ class Webhook:
     entry_max_age: timedelta
     strangers: Strangers = field(default_factory=Strangers)
     notices: Notices = field(default_factory=Silent)
+    heard: Callable[[Recorder, int | None, datetime], None] = lambda *_: None
+    """Hears of every heartbeat, with the period it names."""
     counts: dict[str, int] = field(default_factory=dict)
     """Answers by status, for the metrics."""
     load: Callable[[], Awaitable[None]] | None = None
@@ -129,6 +131,7 @@ class Webhook:
             return
         self.tokens.heard_at[arrived.recorder.id] = arrived.at
         if isinstance(reading, Heartbeat):
+            self.heard(arrived.recorder, reading.period_seconds, arrived.at)
             await reply.json(200, {"status": "heartbeat"})
             return
         await self._accept(arrived, reading, reply)

@@ -101,9 +101,9 @@ def list_(json_: Json = False, limit: Limit = USUAL, before: Before = None) -> N
     page = reach().read("/recorders", {"limit": limit, "before": before})
     show.page(
         page,
-        ("id", "name", "symbol", "quantity", "mode", "enabled", "updated_at"),
+        ("id", "name", "symbol", "quantity", "mode", "enabled", "heartbeat_state", "gaps", "updated_at"),
         json_=json_,
-        lesser=("updated_at", "mode"),
+        lesser=("updated_at", "mode", "gaps", "heartbeat_state"),
     )
 
 

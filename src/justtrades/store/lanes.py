@@ -31,7 +31,7 @@ from justtrades.positions.model import (
     TradeClosed,
     TradeId,
 )
-from justtrades.store import audit, busts, codec, fees, outcomes, rows
+from justtrades.store import audit, busts, codec, fees, outcomes, rows, watch
 from justtrades.store.dialects import Insert, Upsert, insert_or_ignore, insert_or_update
 from justtrades.store.outcomes import Finished
 from justtrades.store.rows import Row
@@ -373,7 +373,9 @@ def _tell_news(connection: Connection, lane: Lane, at: datetime) -> tuple[Finish
     finished: list[Finished] = []
     for told in lane.news:
         match told:
-            case SignalDone(signal_id, outcome, reason, notes):
+            case SignalDone(signal_id, outcome, reason, notes, gap):
+                if gap is not None:
+                    watch.keep_gap(connection, signal_id, gap, at)
                 outcomes.note(connection, signal_id, *where, at, notes)
                 ended = outcomes.finish_route(connection, signal_id, *where, outcome, reason, at)
                 finished += [ended] if ended else []

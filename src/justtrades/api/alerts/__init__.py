@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from justtrades.api.alerts import (
     algoway,
+    beats,
     crosstrade,
     just_trades,
     openalgo,
@@ -71,8 +72,9 @@ def parse(body: bytes) -> Alert:
 
 def read(alert: Alert, pinned: str = AUTO) -> Reading | Heartbeat:
     """What the alert asks for, in the pinned dialect or the first that recognises it; raises `AlertError`."""
-    if _beats(alert):
-        return Heartbeat()
+    beat = beats.heartbeat(alert)
+    if beat is not None:
+        return beat
     return _dialect(alert, pinned).read(alert)
 
 
@@ -111,8 +113,3 @@ def _check_form(alert: Alert, pinned: Dialect) -> None:
     if alert.wording != (None if pinned.fields_of is None else pinned.name):
         form = "JSON" if pinned.fields_of is None else "plain text"
         raise NotAnOrder(f"this recorder takes only alerts in the format {pinned.name}, which is {form}")
-
-
-def _beats(alert: Alert) -> bool:
-    action = alert.fields.get("action")
-    return isinstance(action, str) and action.strip().lower() == "heartbeat"

@@ -46,7 +46,9 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """An alert that only says that the alerts still run."""
+    """An alert that only says that the alerts still run; `period_seconds` as it names it."""
+
+    period_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
