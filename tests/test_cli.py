@@ -390,7 +390,7 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
     listed = capsys.readouterr().out
     for name in (
         *("serve", "demo", "paper", "db", "connection", "account", "recorder", "signals", "positions", "trades"),
-        *("orders", "audit", "close", "flatten", "kill", "resume", "reconcile", "explain"),
+        *("orders", "audit", "close", "flatten", "kill", "resume", "reconcile", "explain", "replay"),
     ):
         assert f"\n  {name} " in listed
 

@@ -18,11 +18,12 @@ async def test_a_receipt_tells_the_whole_story_with_its_times(tmp_path: Path) ->
         await play.position(quantity=1, protected=True)
         assert (await play.http.post("/api/v1/reconcile", json={})).status_code == 200
 
-        async def confirmed() -> bool:
-            found = (await play.get(f"signals/{signal_id}"))["reconciliations"]
-            return bool(found) and all(one["confirmed"] for one in found)
+        async def whole() -> bool:
+            told = await play.get(f"signals/{signal_id}")
+            answered = {phase["phase"] for phase in told["phases"]} >= {"answered", "protected"}
+            return answered and [one["confirmed"] for one in told["reconciliations"]] == [True]
 
-        await until(confirmed, "a comparison that confirms it")
+        await until(whole, "the audit of its answers, and a comparison that confirms it")
         receipt = await play.get(f"signals/{signal_id}")
 
     assert receipt["alert"] == body

@@ -25,6 +25,7 @@ from justtrades.cli import (
     paper,
     reading,
     recorders,
+    replaying,
 )
 from justtrades.cli.errors import Failed, Misused
 
@@ -80,6 +81,7 @@ for _command in (
     *(reading.signals, reading.positions, reading.trades, reading.orders, reading.audit),
     contracts.contracts,
     explaining.explain,
+    replaying.replay,
     *(acting.close, acting.flatten, acting.resume, acting.reconcile),
     *(paper.paper, paper.rehearse),
 ):
