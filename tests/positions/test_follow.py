@@ -191,6 +191,27 @@ def test_a_missing_alert_blocks_entries_until_one_fits_again() -> None:
     assert one.world.net == 2
 
 
+@pytest.mark.parametrize("on_gap", [OnGap.BLOCK, OnGap.HOLD])
+def test_a_reversal_after_a_gap_is_no_more_done_than_any_entry(on_gap: OnGap) -> None:
+    one = told(on_gap)
+    one.say(0, 1)
+    lost = one.say(3, -2, wait=6)
+    assert (one.outcome(lost), one.world.net, one.gaps()) == (Outcome.BLOCKED, 1, [lost])
+
+
+def test_the_same_alert_again_is_no_gap() -> None:
+    for at in (None, 1.0):
+        one = Strategy()
+        for _ in range(3):
+            one.say(0, 1, at=at)
+        assert one.gaps() == []
+    one = Strategy()
+    one.say(0, 1, at=1)
+    assert one.gaps() == []
+    again = one.say(0, 1, at=60)  # newer: the strategy was flat in between, and nobody said so
+    assert (one.outcome(again), one.gaps()) == (Outcome.NO_ACTION, [again])
+
+
 def test_a_close_is_never_held_up_by_a_gap() -> None:
     for on_gap in OnGap:
         one = told(on_gap)

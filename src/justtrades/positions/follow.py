@@ -184,13 +184,18 @@ def _late(lane: Lane, signal: Signal, follow: Follow) -> str | None:
 
 def _fits(lane: Lane, signal: Signal, follow: Follow) -> bool:
     last, held = _heard(lane, signal.recorder_id), own_held(lane, signal)
-    if last is not None and last.position == follow.before:
+    if last is not None and (last.position == follow.before or _same(last, follow)):
         return True
     if follow.contracts_before is not None:
         return follow.contracts_before == held
     if not follow.before:
         return held == 0
     return last is None and held * follow.before > 0
+
+
+def _same(last: Heard, follow: Follow) -> bool:
+    """The very alert that was heard last: it comes again, and nothing is missing before it."""
+    return last.position == follow.after and last.at == follow.told_at
 
 
 def _leads_to(new: Job, waiting: Job) -> bool:

@@ -146,12 +146,12 @@ def _work(lane: Lane, job: Job, now: datetime, limits: Limits) -> JobDecision | 
         return None
     if lane.trade is not None and book.held(lane) == 0:
         return None  # the trade before is over but for what still rests: it goes first
-    if (resolved := _followed(lane, job, now, limits)) is not None:
-        return resolved
+    if (resolved := _followed(lane, job)) is not None:
+        return None if _holds(lane, job, now, limits) else resolved
     return _enter_rules(lane, job) if job.signal.verb.enters else _exit_rules(lane, job, now, limits)
 
 
-def _followed(lane: Lane, job: Job, now: datetime, limits: Limits) -> JobDecision | None:
+def _followed(lane: Lane, job: Job) -> JobDecision | None:
     """What the strategy's position decides by itself; whose lane it is comes first, with the other rules."""
     signal = job.signal
     if owner_says_no(lane, signal) is not None:
@@ -162,7 +162,7 @@ def _followed(lane: Lane, job: Job, now: datetime, limits: Limits) -> JobDecisio
         case follow.Reduce(to):
             return BeginExit(signal.id, to, "position")
         case follow.Missing(reason):
-            return None if _holds(lane, job, now, limits) else Resolve(signal.id, Outcome.BLOCKED, reason)
+            return Resolve(signal.id, Outcome.BLOCKED, reason)
         case None:
             return None
 
