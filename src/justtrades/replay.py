@@ -97,7 +97,7 @@ async def _house(began: datetime, accounts: int) -> AsyncIterator[House]:
 
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="justtrades-replay-")))
-        paper = Paper(folder / "paper.db", market="alerts", accounts=max(accounts, 1), clock=clock)
+        paper = Paper(folder / "paper.db", market="still", accounts=max(accounts, 1), clock=clock)
         url = await stack.enter_async_context(serve_paper(paper))
         running = await stack.enter_async_context(engine(_settings(folder, url), clock=clock))
         headers = {"Authorization": f"Bearer {running.local_key}"}
@@ -211,13 +211,17 @@ class House:
         return now
 
     async def _rest(self) -> None:
-        """Until every position has its exits; one that gets none in time is shown as it is."""
+        """Until every position has its exits and the books know it; what is not so in time is shown as it is."""
         try:
             async with asyncio.timeout(5):
-                while not all(row["protected"] for row in (await self._get("positions"))["items"]):  # noqa: ASYNC110 - as above
+                while not await self._at_rest():  # noqa: ASYNC110 - as above
                     await asyncio.sleep(0.02)
         except TimeoutError:
             return
+
+    async def _at_rest(self) -> bool:
+        protected = all(row["protected"] for row in (await self._get("positions"))["items"])
+        return protected and all(row["status"] != "sending" for row in (await self._get("orders"))["items"])
 
     async def _get(self, path: str) -> Json:
         answer = await self.http.get(f"/api/v1/{path}")
