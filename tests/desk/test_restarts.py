@@ -18,6 +18,7 @@ LOGIN, RENEW = "/auth/accesstokenrequest", "/auth/renewaccesstoken"
 async def test_six_starts_of_an_engine_ask_for_one_token(tmp_path: Path) -> None:
     async with serve_paper(Paper(tmp_path / "ledger.db", market="still", accounts=1)) as url:
         here = settings(prepared(tmp_path), tradovate_demo_url=url)
+        audit: list[dict[str, Any]] = []
         for start in range(6):
             async with engine(here) as running, httpx.AsyncClient(base_url=running.url, trust_env=False) as http:
                 http.headers["authorization"] = f"Bearer {running.local_key}"
