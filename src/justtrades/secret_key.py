@@ -13,8 +13,6 @@ import os
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, text
-
 from justtrades.settings import Settings, secret_file
 from justtrades.store import migrate
 from justtrades.store.resealing import Resealed, opens, reseal
@@ -78,12 +76,7 @@ async def exchange(settings: Settings, key: str | None = None) -> Resealed:
 
 
 async def _reseal(settings: Settings, old: str, new: str) -> Resealed:
-    def work(connection: Connection) -> Resealed:
-        if connection.dialect.name == "sqlite":
-            connection.execute(text("PRAGMA secure_delete=ON"))  # what the old key opened is overwritten too
-        return reseal(connection, Box(old), Box(new))
-
-    return await migrate.on_connection(settings.database_url, work)
+    return await migrate.on_connection(settings.database_url, lambda c: reseal(c, Box(old), Box(new)))
 
 
 def write_private(path: Path, text_: str) -> None:

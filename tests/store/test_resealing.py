@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -203,21 +201,6 @@ async def test_while_nobody_has_the_lock_the_right_key_is_read_and_nothing_moves
     assert key is not None
     assert await migrate.on_connection(settings.database_url, lambda c: read(c, Box(key))) == SECRETS
     assert secret_file(settings).with_name("justtrades.key.new").exists()
-
-
-async def test_what_the_old_key_opened_is_nowhere_in_the_file(settings: Settings, tmp_path: Path) -> None:
-    await filled(settings)
-    with closing(sqlite3.connect(tmp_path / "store.db")) as database:
-        sealed = "SELECT secrets FROM connections UNION SELECT url FROM notification_targets"
-        before = [value for (value,) in database.execute(sealed) if value]
-    assert len(before) == 2
-    assert all(value in content(tmp_path) for value in before)
-    await secret_key.exchange(settings)
-    assert not any(value in content(tmp_path) for value in before)
-
-
-def content(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.glob("store.db*"))
 
 
 # ── the command ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -17,8 +17,7 @@ _NAMES: Final = (
 )
 _IN_JSON: Final = re.compile(rf'("(?:{_NAMES})"\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s,}}\]]+)', re.IGNORECASE)
 _IN_TEXT: Final = re.compile(rf"\b((?:{_NAMES})\s*=\s*)[^\s;,&]+", re.IGNORECASE)
-_OF_ACTS: Final = re.compile(rf"{_NAMES}|sec|cid|code|device_id|url", re.IGNORECASE)
-"""What people send to the API besides: an API key's id and secret, a place to tell with its token."""
+_OF_ACTS: Final = re.compile(_NAMES, re.IGNORECASE)
 _KNOWN: Final = {
     "connections": frozenset({"name", "environment", "auth", "username", "app_id", "app_version", "enabled"}),
     "notifications": frozenset({"name", "kinds"}),
