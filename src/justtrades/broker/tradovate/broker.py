@@ -42,7 +42,7 @@ from justtrades.broker.tradovate.feed import Dial, Feed, dial
 from justtrades.broker.tradovate.frames import Props
 from justtrades.broker.tradovate.line import Line
 from justtrades.broker.tradovate.penalty import Penalty
-from justtrades.broker.tradovate.reads import IDS_PER_CALL, Reads
+from justtrades.broker.tradovate.reads import IDS_PER_CALL, LONGEST_BREATH, Reads
 from justtrades.broker.tradovate.rest import Rest
 from justtrades.broker.tradovate.settings import TradovateSettings
 from justtrades.positions.commands import Mutation, Urgency
@@ -57,6 +57,8 @@ from justtrades.positions.model import (
 NO_ACCOUNTS = "the broker lists no account for this login here: is the environment (live or demo) the right one?"
 MOST_REPORTS = 10_000
 FORGET_EVERY = 3600.0
+SHUT_BREATH = 60.0
+"""Between two failing pictures in closed hours, in seconds."""
 
 
 def utc_now() -> datetime:
@@ -90,7 +92,7 @@ class TradovateBroker:
         )
         self._patience = settings.request_timeout
         self._rest = Rest(self._calls, self._access, self._budget, self._penalty)
-        self._reads = Reads(self._rest, self._memory, clock)
+        self._reads = Reads(self._rest, self._memory, clock, self._longest_breath)
         self._keeps_hours = settings.exchange_hours
         self._feed = Feed(
             settings.ws_url,
@@ -163,6 +165,11 @@ class TradovateBroker:
         if not self._keeps_hours or not hours.shut(now := self._clock()):
             return 0.0
         return hours.seconds_until_open(now, most)
+
+    def _longest_breath(self) -> float:
+        """Longer while the doors are shut, and never past their opening."""
+        opens = self._until_open(SHUT_BREATH)
+        return LONGEST_BREATH if opens == 0.0 else SHUT_BREATH if opens is None else max(opens, 1.0)
 
     def _count(self) -> None:
         self._budget.spend(_loop_time())

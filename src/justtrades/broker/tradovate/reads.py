@@ -93,13 +93,20 @@ def _noticed(task: asyncio.Task[Any]) -> None:
 
 
 class Reads:
-    def __init__(self, rest: Rest, memory: Memory, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        rest: Rest,
+        memory: Memory,
+        clock: Callable[[], datetime],
+        longest_breath: Callable[[], float] = lambda: LONGEST_BREATH,
+    ) -> None:
         self._rest = rest
         self._memory = memory
         self._clock = clock
         self._contracts: dict[ContractName, ContractRecord] = {}
         self._finding: dict[ContractName, asyncio.Task[ContractRecord]] = {}
         self._pictures = {u: Shared(partial(self._tried_picture, u), self._breath) for u in Urgency}
+        self._longest_breath = longest_breath
         self._failed = 0
         self._again_at = 0.0
         self._ledgers: dict[BrokerAccountId, Shared[list[int]]] = {}
@@ -272,7 +279,7 @@ class Reads:
         except BrokerError as error:
             if error.reason != "stale" and not isinstance(error, NotHandled):  # a wait that was asked for is kept
                 self._failed += 1
-                self._again_at = _loop_time() + min(FIRST_BREATH * 2.0 ** min(self._failed, 20), LONGEST_BREATH)
+                self._again_at = _loop_time() + min(FIRST_BREATH * 2.0 ** min(self._failed, 20), self._longest_breath())
             raise
         self._failed, self._again_at = 0, 0.0
         return picture
