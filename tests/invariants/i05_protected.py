@@ -17,6 +17,7 @@ from tests.invariants.checker import Change, Checker
 from tests.invariants.facts import Entity, Facts, Place, one_line
 
 LONGEST = 10.0
+SETTLES = 5.0
 CLAIM = 45.0
 """Two comparisons with the broker's lists, and a little."""
 TRADE = """select recorder_id, signal_id, side from recorded_trades
@@ -33,10 +34,27 @@ class Protected(Checker):
     id = "I5"
     since: dict[Place, float] = field(default_factory=dict)
     told: set[Place] = field(default_factory=set)
+    filled_at: dict[Place, float] = field(default_factory=dict)
 
     def changed(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.kind == "fill" and change.created:
+                self.filled_at[self.facts.place(change.entity["orderId"])] = self.condition.now
+            elif change.kind == "orderVersion" and change.entity["orderType"] == "Limit":
+                self._pays(change.entity)
         if any(change.kind in ("order", "fill", "orderVersion") for change in changes):
             self._look()
+
+    def _pays(self, version: Entity) -> None:
+        """A target is beyond the average when it is placed (what filled a moment ago is not judged yet)."""
+        order_id = version["orderId"]
+        place = self.facts.place(order_id)
+        standing, waited = self.facts.standing(place), self.condition.now - self.filled_at.get(place, 0.0)
+        if not standing.ours or not self.facts.ours(order_id) or (waited < SETTLES and not self.condition.always_calm):
+            return
+        gain = (Decimal(str(version["price"])) - standing.average) * (1 if standing.ours > 0 else -1)
+        if gain <= 0 and waited > 0.01:
+            self.broken(f"{self.facts.shown(place)}: a target at {version['price']} beside {standing.average}")
 
     def ticked(self) -> None:
         for place, since in [*self.since.items()]:
@@ -87,6 +105,8 @@ class Protected(Checker):
         lane = self.facts.lane(place)
         if place in self.facts.hands or self.facts.one(HALTED, *lane):
             return True
+        if self.condition.always_calm:
+            return False
         return self.facts.one(TOLD, *lane, "%not by us%", "%refused the%") is not None
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from tests.invariants.checker import Checker
+from tests.invariants.i14_age import moment
 
 ROUTES = "select r.signal_id, r.account_id, r.contract, r.outcome from signal_routes r"
 ENTRIES = """select id, quantity from orders where purpose = 'entry' and signal_id = ? and account_id = ?
              and contract = ?"""
 TOLD_LATE = "select 1 from signal_notes where signal_id = ? and text like '%after it counted as not placed%'"
+LOOKED_FOR = timedelta(seconds=14)
 NOTHING = ("blocked", "rejected", "not_placed", "expired", "superseded", "killed", "no_action")
 
 
@@ -20,10 +24,22 @@ class NeverGuessed(Checker):
             entries = self.facts.rows(ENTRIES, signal_id, account_id, contract)
             done = sum(self._filled(broker_ids.get(client_id)) for client_id, _ in entries)
             asked = sum(quantity for _, quantity in entries)
+            if outcome == "not_placed" and any(client_id in broker_ids for client_id, _ in entries):
+                self._looked_for(signal_id, [client_id for client_id, _ in entries])
             if outcome in NOTHING and done and not self._told_late(signal_id):
                 self.broken(f"signal {signal_id} at {account_id} ended {outcome} and its entry filled {done}")
             if outcome == "filled" and entries and done < asked:
                 self.broken(f"signal {signal_id} at {account_id} ended filled with {done} of {asked}")
+
+    def _looked_for(self, signal_id: str, client_ids: list[str]) -> None:
+        """What the broker had after all was looked for as long as its lists may lag."""
+        ended = self.facts.one("select finished_at from signals where id = ?", signal_id)
+        for client_id in client_ids:
+            sent = self.facts.one("select created_at from orders where id = ?", client_id)
+            waited = moment(ended) - moment(sent) if ended and sent else LOOKED_FOR
+            if waited < LOOKED_FOR:
+                text = f"{waited.total_seconds():.1f} s after {client_id} was sent, which the broker had"
+                self.broken(f"signal {signal_id} ended not_placed {text}")
 
     def _filled(self, order_id: int | None) -> int:
         """Busted fills too: the outcome was true when it was told."""

@@ -9,7 +9,7 @@ from tests.invariants.checker import Checker, Written
 from tests.invariants.facts import Place
 from tests.invariants.i10_in_order import place_of
 
-KNOWN_AFTER = timedelta(seconds=60)
+KNOWN_AFTER = timedelta(seconds=15)
 """A hand's act that the engine had time to hear of and to see in the broker's lists."""
 
 

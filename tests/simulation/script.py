@@ -46,7 +46,7 @@ TRADING = (("alert", 9), ("close", 3), ("burst", 1), ("again", 1), ("nonsense", 
 CRASHES = (("crash", 3), ("crash at a point", 5))
 STREAM = (("socket", 4),)
 REST = (("disk", 2), ("no", 3), ("limits", 1), ("slices", 1), ("person", 2), ("manners", 2))
-DEAF = Weather(lost_request=0.08, lost_answer=0.2, lag=6.0, frames_lost=0.3, frames_late=0.5)
+DEAF = Weather(lost_request=0.1, lost_answer=0.3, reads=0.05, lag=8.0, frames_lost=0.85, frames_late=0.6)
 """Answers are lost and the socket is of no help: only looking tells what became of an order."""
 EVERYTHING = Weather(
     not_sent=0.02, lost_request=0.03, lost_answer=0.04, server_error=0.02, slow=0.03, lag=3.0, partial=0.01,
@@ -61,7 +61,7 @@ KINDS = (
     Kind("deaf", DEAF, (*TRADING, ("crash at a point", 2))),
     Kind("disk", Weather(lost_answer=0.03), (*TRADING, ("disk", 4), ("crash at a point", 1))),
     Kind("the broker says no", Weather(), (*TRADING, ("no", 6), ("limits", 2), ("slices", 2), ("roll", 1))),
-    Kind("people", Weather(lost_answer=0.04), (*TRADING, ("person", 6), ("crash", 1))),
+    Kind("people", Weather(lost_answer=0.04), (*TRADING, ("person", 6), ("crash", 3))),
     Kind("hands", Weather(lost_answer=0.02), (*TRADING, ("hand", 5))),
     Kind("everything", EVERYTHING, TRADING + CRASHES + STREAM + REST, contracts=2),
 )

@@ -40,6 +40,8 @@ class Weather:
     lost_answer: float = 0.0
     server_error: float = 0.0
     """Answered 5xx, 408, {} or a page, before or after it was carried out."""
+    reads: float = 1.0
+    """How much of these misfortunes a read meets, beside what changes something."""
     slow: float = 0.0
     lag: float = 0.0
     """Most seconds a read is behind."""
@@ -129,15 +131,16 @@ class Wire(httpx.AsyncBaseTransport):
         """At the broker; None when no answer comes back."""
         net = self._net
         await asyncio.sleep(net.delay())
-        if net.chance(net.weather.lost_request):
+        share = 1.0 if sent.mutates else net.weather.reads
+        if net.chance(net.weather.lost_request * share):
             net.told(f"    the request {call.endpoint} is lost")
             return await self._no_answer()
-        if net.chance(net.weather.server_error):
+        if net.chance(net.weather.server_error * share):
             return await self._server_error(call)
         lag = 0.0 if sent.mutates else net.rng.uniform(0, net.weather.lag) if net.weather.lag else 0.0
         reply = await net.exchange.take(call, lag)
         sent.answer = reply.text
-        lost = net.chance(net.weather.lost_answer)
+        lost = net.chance(net.weather.lost_answer * share)
         if lost:
             net.told(f"    the answer to {call.endpoint} is lost: {reply.text[:80]}")
         net.exchange.floor.tell(reply.frames)

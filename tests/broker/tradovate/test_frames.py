@@ -78,6 +78,18 @@ def test_events_before_the_snapshot_come_after_it() -> None:
     assert one.state is State.SYNCED
 
 
+def test_a_frame_ahead_of_the_snapshot_names_its_events_when_it_comes() -> None:
+    """The audit keeps each frame in its own words; the snapshot's frame brought no event."""
+    one = session()
+    one.receive("o", 100.0)
+    one.receive(a({"s": 200, "i": 1}), 100.0)
+    assert one.receive(a(props(ORDER)), 100.0) == []
+    assert list(one.kinds) == ["order"]
+    told = one.receive(a({"s": 200, "i": 2, "d": {"users": [], "accounts": []}}), 100.0)
+    assert [type(heard) for heard in told] == [Snapshot, Props]
+    assert not one.kinds
+
+
 def test_one_frame_may_carry_many_messages_and_one_event_many_entities() -> None:
     heard = synced().receive(a(props(ORDER), props([ORDER, ORDER])), 100.0)
     assert [len(one.entities) for one in heard if isinstance(one, Props)] == [1, 2]

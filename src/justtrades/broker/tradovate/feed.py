@@ -65,7 +65,8 @@ class Listener(Protocol):
     async def snapshot(self, collections: Mapping[str, tuple[Mapping[str, Any], ...]]) -> None: ...
 
     def frame(self, text: str, kinds: tuple[str, ...]) -> None:
-        """One frame of events as it came, and the kinds of entities in it; before they are told."""
+        """One frame of events as it came, and the kinds of entities in it; before they are told, which for events
+        that come ahead of the snapshot is later."""
 
     def props(self, props: Props) -> None: ...
 
@@ -261,8 +262,8 @@ class Feed:
             heard = session.receive(text, loop.time())
         except frames.BadFrame as error:
             raise Ended(f"a frame nobody understands ({error})") from error
-        if kinds := tuple(dict.fromkeys(one.kind for one in heard if isinstance(one, Props))):
-            self._listener.frame(text, kinds)
+        if session.kinds:
+            self._listener.frame(text, session.kinds)
         return heard
 
     def _dead_at(self, life: _Life) -> float:

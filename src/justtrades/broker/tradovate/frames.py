@@ -154,6 +154,8 @@ class Session:
     dead_at: float = 0.0
     whole_at: float = inf
     """When `whole` is to be asked: a split answer has been coming."""
+    kinds: tuple[str, ...] = ()
+    """The entity types whose events the newest frame told, those kept for after the snapshot included."""
     _parts: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
     _outbox: list[str] = field(default_factory=list, repr=False)
     _early: list[Props] = field(default_factory=list)
@@ -178,7 +180,7 @@ class Session:
 
     def receive(self, frame: str, now: float) -> list[Heard]:
         """What one text frame says. Any frame is a sign of life."""
-        self.now, self.dead_at = now, now + SILENCE
+        self.now, self.dead_at, self.kinds = now, now + SILENCE, ()
         kind = frame[:1]
         if kind == "o":
             return self._opened()
@@ -235,6 +237,7 @@ class Session:
         if kind == "shutdown":
             yield Shutdown(str(data.get("reasonCode") or data.get("reason") or "unknown"))
         elif kind == "props" and (props := _props(data)):
+            self.kinds = tuple(dict.fromkeys((*self.kinds, props.kind)))
             if self.state is State.SYNCED:
                 yield props
             elif len(self._early) >= MOST_EARLY_EVENTS:
