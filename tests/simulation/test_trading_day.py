@@ -88,7 +88,7 @@ def test_tokens_drops_and_the_maintenance_hour_are_in_the_day(played: Played) ->
     calls = played.day.calls
     renewed = [call for call in calls if call.endpoint == "auth/renewaccesstoken"]
     assert len(renewed) >= 3
-    assert len([call for call in calls if call.endpoint == "auth/accesstokenrequest"]) <= 2
+    assert len([call for call in calls if call.endpoint == "auth/accesstokenrequest"]) == 1
     assert len(played.day.dials) >= 6
     shut = [call for call in calls if 120 * MINUTE < call.at - OPENS < 180 * MINUTE]
     assert len(shut) <= PER_HOUR / 4

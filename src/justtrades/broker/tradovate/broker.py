@@ -45,6 +45,7 @@ from justtrades.broker.tradovate.penalty import Penalty
 from justtrades.broker.tradovate.reads import IDS_PER_CALL, LONGEST_BREATH, Reads
 from justtrades.broker.tradovate.rest import Rest
 from justtrades.broker.tradovate.settings import TradovateSettings
+from justtrades.positions.calendar import in_maintenance
 from justtrades.positions.commands import Mutation, Urgency
 from justtrades.positions.model import (
     BrokerAccountId,
@@ -57,6 +58,7 @@ from justtrades.positions.model import (
 NO_ACCOUNTS = "the broker lists no account for this login here: is the environment (live or demo) the right one?"
 MOST_REPORTS = 10_000
 FORGET_EVERY = 3600.0
+MAINTENANCE_HOLD = 60.0
 SHUT_BREATH = 60.0
 """Between two failing pictures in closed hours, in seconds."""
 
@@ -88,7 +90,7 @@ class TradovateBroker:
         self._line = Line(settings.base_url, settings.request_timeout, transport)
         self._calls = Calls(self._line, auditor, clock, settings.credentials.secrets)
         self._access = Access(
-            self._calls, settings.credentials, token_box, clock, settings.penalty_rest, self._count, self._hold
+            self._calls, settings.credentials, token_box, clock, settings.penalty_rest, self._count, self._hold_renewal
         )
         self._patience = settings.request_timeout
         self._rest = Rest(self._calls, self._access, self._budget, self._penalty)
@@ -165,6 +167,11 @@ class TradovateBroker:
         if not self._keeps_hours or not hours.shut(now := self._clock()):
             return 0.0
         return hours.seconds_until_open(now, most)
+
+    def _hold_renewal(self) -> float:
+        """In maintenance a renewal fails, and the renewals of an hour are few: it waits as in a penalty."""
+        down = self._keeps_hours and in_maintenance(self._clock())
+        return max(self._hold(), MAINTENANCE_HOLD if down else 0.0)
 
     def _longest_breath(self) -> float:
         """Longer while the doors are shut, and never past their opening."""
