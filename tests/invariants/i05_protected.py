@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.invariants.checker import Change, Checker
-from tests.invariants.facts import Entity, Facts, Place, one_line
+from tests.invariants.facts import Entity, Facts, Place, Standing, one_line
 
 LONGEST = 10.0
 SETTLES = 5.0
@@ -35,6 +35,8 @@ class Protected(Checker):
     since: dict[Place, float] = field(default_factory=dict)
     told: set[Place] = field(default_factory=set)
     filled_at: dict[Place, float] = field(default_factory=dict)
+    before: dict[Place, Standing] = field(default_factory=dict)
+    """As of the last change: a target that fills at once has already moved what it stands beside."""
 
     def changed(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -44,13 +46,19 @@ class Protected(Checker):
                 self._pays(change.entity)
         if any(change.kind in ("order", "fill", "orderVersion") for change in changes):
             self._look()
+            self.before = {place: self.facts.standing(place) for place in self.facts.places()}
 
     def _pays(self, version: Entity) -> None:
         """A target is beyond the average when it is placed (what filled a moment ago is not judged yet)."""
         order_id = version["orderId"]
         place = self.facts.place(order_id)
-        standing, waited = self.facts.standing(place), self.condition.now - self.filled_at.get(place, 0.0)
-        if not standing.ours or not self.facts.ours(order_id) or (waited < SETTLES and not self.condition.always_calm):
+        standing, waited = self.before.get(place), self.condition.now - self.filled_at.get(place, 0.0)
+        if (
+            standing is None
+            or not standing.ours
+            or not self.facts.ours(order_id)
+            or (waited < SETTLES and not self.condition.always_calm)
+        ):
             return
         gain = (Decimal(str(version["price"])) - standing.average) * (1 if standing.ours > 0 else -1)
         if gain <= 0 and waited > 0.01:

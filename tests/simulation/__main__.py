@@ -1,6 +1,6 @@
 """`make soak SEEDS=n START=first`: the schedules on many seeds, ending with one line and its exit code.
 
-Seeds play the kinds of misfortune in turn, each on the whole engine; every eleventh plays the core alone.
+Seeds play the kinds of misfortune in turn, each on the whole engine; every thirteenth plays the core alone.
 `--seconds` plays for that long instead of a number of seeds.
 """
 

@@ -362,7 +362,7 @@ ABLATIONS: tuple[Ablation, ...] = (
     Ablation("exits follow the position's size", _exits_keep_their_size, "calm", ("I5", "I7"), 5),
     Ablation("an exit nobody wants is cancelled", _surplus_stays, "hands", ("I6", "I5", "I7"), 4),
     Ablation("prices are on the tick", _off_tick, "calm", ("I5",), 0),
-    Ablation("a target pays", _short_of_the_promise, "calm", ("I5", "I7"), None),
+    Ablation("a target pays", _short_of_the_promise, "calm", ("I5", "I7"), 0),
     Ablation("each order has an id of its own", _ids_are_used_again, "calm", ("I3",), None),
     Ablation("the gate is asked before the write", _no_gate, "people", ("I12", "I13", "I14"), 5),
     Ablation("the kill switch outlives a restart", _kill_is_forgotten, "people", ("I13",), None),

@@ -14,7 +14,7 @@ from tests.simulation.hard_schedules import KINDS, run_hard
 from tests.simulation.lane_schedules import run
 from tests.simulation.script import Played, play
 
-CORE_EVERY = 11
+CORE_EVERY = 13
 """Every so many seeds the core plays alone instead of the whole engine; prime to the number of its kinds."""
 
 

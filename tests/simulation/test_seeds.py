@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import secrets
+from math import gcd
 
 import pytest
 
 from tests.simulation.script import KINDS, Kind, play
-from tests.simulation.soak import Soaked, every_seed, failed, quiet
+from tests.simulation.soak import CORE_EVERY, Soaked, every_seed, failed, quiet
 
 SECONDS = 90.0
 
@@ -32,3 +33,8 @@ def test_fresh_seeds_hold(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(f"\nsimulation: seeds {first} to {first + done.seeds - 1}, violations {done.violations}, {done.figures}")
     assert not stories, stories[0]
+
+
+def test_soak_plays_every_kind_and_the_core() -> None:
+    """The turns of the kinds and of the core must not fall on the same seeds for ever."""
+    assert gcd(CORE_EVERY, len(KINDS)) == 1
