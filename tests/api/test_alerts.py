@@ -76,6 +76,23 @@ def test_a_heartbeat_is_recognised_whatever_the_dialect() -> None:
     assert alerts.read(alerts.parse(b'{"action": "Heartbeat"}'), "traderspost") == Heartbeat()
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"Action": "close"},
+        {"DATA": "close", "symbol": "MNQ1!"},
+        {"pair": "MNQ1!", "isClose": True},
+        {"ticker": "MNQ1!", "Order_Action": "flat"},
+    ],
+)
+def test_an_order_that_carries_a_heartbeat_is_an_order_however_it_is_spelled(order: dict[str, object]) -> None:
+    alert = alerts.parse(json.dumps({"heartbeat": "5m", **order}).encode())
+    try:
+        assert not isinstance(alerts.read(alert), Heartbeat)
+    except AlertError:
+        pass  # refused is told; a heartbeat would have swallowed it
+
+
 # ── Just-Trades ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

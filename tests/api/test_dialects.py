@@ -307,6 +307,21 @@ def test_a_crosstrade_alert_that_cannot_be_done_as_asked_is_refused(command: str
         cross(text, command)
 
 
+def test_crosstrade_lines_without_semicolons_are_told_so_and_with_them_are_read() -> None:
+    with pytest.raises(Unreadable, match="semicolon"):
+        read("command=PLACE\ninstrument=MNQ1!\naction=BUY")
+    assert read("command=PLACE;\r\ninstrument=MNQ1!;\r\naction=BUY;\r\n").verb is Verb.BUY
+
+
+def test_an_unknown_field_within_an_alerts_exits_is_listed_too() -> None:
+    posted = read(
+        {"ticker": "MNQ1!", "action": "buy", "takeProfit": {"price": 1}, "stopLoss": {"stop": 2, "amount": 5}}
+    )
+    assert [note.rpartition(" ")[2] for note in posted.notes] == ["takeProfit.price", "stopLoss.stop"]
+    legs = [{"quantity": 1, "dollar_tp": 5, "ptc": 1}]
+    assert any("advance_tp_sl.ptc" in note for note in pmt(advance_tp_sl=legs).notes)
+
+
 def test_what_only_refines_a_crosstrade_alert_is_a_warning() -> None:
     assert any("ATM" in warning for warning in cross("strategy=MyAtm;").warnings)
     assert any("delay" in warning for warning in cross("delay=5;").warnings)
@@ -521,6 +536,18 @@ def test_a_tv_hub_alert_that_cannot_be_done_as_asked_is_refused(fields: dict[str
 def test_terse_alerts(text: str, verb: Verb, ticker: str | None, quantity: int | None) -> None:
     reading = read(text)
     assert (reading.dialect, reading.verb, reading.ticker, reading.quantity) == ("terse", verb, ticker, quantity)
+
+
+@pytest.mark.parametrize("text", ["BUY MNQ1! @ 24500.25", "buy MNQ1! at 24500.25", "BUY @24500.25 MNQ1!"])
+def test_a_terse_price_is_no_quantity(text: str) -> None:
+    assert (read(text).quantity, read(text).price) == (None, Decimal("24500.25"))
+    assert read(text.replace("MNQ1!", "MNQ1! 2")).quantity == 2
+
+
+@pytest.mark.parametrize("text", ["BUY MNQ1! 24500", "BUY MNQ1! 24500.25", "SELL CL1! 70.25", "sell ES 5000x"])
+def test_a_number_after_the_symbol_that_may_be_a_price_is_not_taken_for_contracts(text: str) -> None:
+    with pytest.raises(NotAnOrder, match="not understood"):
+        read(text)
 
 
 def test_terse_exits_count_ticks_or_carry_their_unit() -> None:

@@ -52,6 +52,19 @@ def test_a_signed_size_is_taken_with_its_side() -> None:
     assert read(action="sell", position="short", position_size="3").position == told("-3")
 
 
+@pytest.mark.parametrize("name", ["position_size", "market_position_size", "position"])
+@pytest.mark.parametrize("action", ["sell", "buy"])
+def test_an_order_that_leaves_a_size_of_nothing_is_an_exit_also_without_the_word_flat(name: str, action: str) -> None:
+    assert read(action=action, quantity=1, **{name: "0"}).verb is Verb.CLOSE
+    assert read(action=action, quantity=1, market_position="long", **{name: "NaN"}).verb is not Verb.CLOSE
+
+
+def test_a_size_below_zero_is_short_so_buying_takes_a_part_off() -> None:
+    reading = read(action="buy", quantity=1, position_size="-1")
+    assert (reading.verb, reading.quantity, reading.position) == (Verb.CLOSE_SHORT, 1, told("-1"))
+    assert read(action="sell", quantity=1, position_size="1").verb is Verb.SELL
+
+
 @pytest.mark.parametrize(
     "wrong", [{"market_position_size": -2}, {"market_position_size": 0}, {"market_position": "flat"}]
 )

@@ -17,7 +17,8 @@ _PERIOD: Final = re.compile(r"([0-9]{1,6})(s|m|min|h|d|w)?")
 _SECONDS: Final = {"s": 1, "m": 60, "min": 60, None: 60, "h": 3_600, "d": 86_400, "w": 604_800}
 LONGEST: Final = 7 * 86_400
 """Seconds, as for a recorder's own `heartbeat_seconds`."""
-_ORDERS: Final = ("action", "data", "order_action", "command", "strategy_info")
+_ORDERS: Final = frozenset(("action", "data", "order_action", "command", "strategy_info", "isbuy", "issell", "isclose"))
+"""What an order is named by in some format, in lower case: Just-Trades names count in any case."""
 
 
 def heartbeat(alert: Alert) -> Heartbeat | None:
@@ -25,9 +26,13 @@ def heartbeat(alert: Alert) -> Heartbeat | None:
     action = alert.fields.get("action")
     said = isinstance(action, str) and action.strip().lower() == "heartbeat"
     value = next((v for name, v in alert.fields.items() if name.strip().lower() == "heartbeat"), None)
-    if not said and (value is None or any(values.given(alert.fields.get(name)) for name in _ORDERS)):
+    if not said and (value is None or _orders(alert)):
         return None
     return Heartbeat(_seconds(value))
+
+
+def _orders(alert: Alert) -> bool:
+    return any(name.strip().lower() in _ORDERS and values.given(value) for name, value in alert.fields.items())
 
 
 def _seconds(value: Any) -> int | None:

@@ -50,6 +50,7 @@ KNOWN: Final = frozenset(
 )
 _PAIR: Final = re.compile(r"([A-Za-z][A-Za-z0-9_ ]{0,40}?)\s*=\s*(.{0,500})", re.DOTALL)
 _LONGEST: Final = 8_000
+_LINES: Final = re.compile(r"=[^;=\n]{0,500}\n\s*[A-Za-z][A-Za-z0-9_ ]{0,40}=")
 _COMMAND: Final = re.compile(r"(?:^|;)\s*command\s*=", re.IGNORECASE)
 
 
@@ -59,6 +60,8 @@ def fields_of(text: str) -> Fields | None:
         return None
     if len(text) > _LONGEST:
         raise Unreadable(f"an alert in this format has at most {_LONGEST} characters")
+    if _LINES.search(text):
+        raise Unreadable("two fields of the alert have no semicolon between them: end each name=value with one")
     fields: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         found = _PAIR.fullmatch(part)

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from justtrades.api.alerts import exits, marks, strategy, values
 from justtrades.api.alerts.model import Alert, Dialect, Example, Fields, NotAnOrder
-from justtrades.positions.model import Stop, Target, Verb
+from justtrades.positions.model import Held, Stop, Target, Verb
 from justtrades.positions.prices import Distance, Unit
 from justtrades.positions.recorder import Reading
 
@@ -165,9 +165,13 @@ def _asked(fields: Fields) -> Asked:
 
 
 def _position(fields: Fields) -> str:
-    """`long`, `short` or `flat` once the order is done; anything else (such as a size) says nothing here."""
+    """`long`, `short` or `flat` once the order is done. Without such a word a size of 0 is flat and one below 0 short;
+    one above 0 may be without its sign, and says nothing here."""
     _, value = values.first(fields, POSITIONS)
-    return value.strip().lower() if isinstance(value, str) else ""
+    if isinstance(value, str) and value.strip().lower() in (*Held,):
+        return value.strip().lower()
+    size = strategy.size_of(fields, (*strategy.SIZES, *POSITIONS))
+    return "" if size is None or size > 0 else Held.of((size > 0) - (size < 0))
 
 
 def _exits(fields: Fields, price: Decimal | None) -> tuple[tuple[Target, ...], Stop | None, tuple[str, ...]]:

@@ -34,6 +34,7 @@ ACTIONS: Final = {
 _TP: Final = (("tp", None), ("dollar_tp", Unit.DOLLARS), ("percentage_tp", Unit.PERCENT))
 _SL: Final = (("sl", None), ("dollar_sl", Unit.DOLLARS), ("percentage_sl", Unit.PERCENT))
 _TRAILS: Final = ("trail", "trail_stop", "trail_trigger", "trail_freq")
+_OF_A_LEG: Final = frozenset(("quantity", "breakeven", *_TRAILS, *(name for name, _ in (*_TP, *_SL))))
 _IGNORE: Final = ("same_direction_ignore", "ignore_same_direction", "no_duplicate")
 _OPTIONS: Final = frozenset(("option_type", "expiry_date", "order_strike"))
 _ELSEWHERE: Final = ("multiple_accounts", "account_id", "connection_name")
@@ -83,7 +84,7 @@ def read(alert: Alert) -> Reading:
         on_opposite=opposite,
         alert_time=marks.alert_time(alert.fields),
         repeat_key=key,
-        notes=(*_elsewhere(fields), *values.unknown(fields, KNOWN)),
+        notes=(*_elsewhere(fields), *values.unknown(fields, KNOWN), *(_unknown_in_legs(fields) if verb.enters else ())),
         warnings=(*warned, *marks.warnings(alert.fields, key)),
     )
 
@@ -130,6 +131,12 @@ def _legs(fields: Fields) -> Exits | None:
         raise NotAnOrder("the field advance_tp_sl must be a list of at most 10 objects")
     targets = tuple(_target(leg, index) for index, leg in enumerate(legs))
     return Exits(_shares(legs, targets), _one_stop(legs))
+
+
+def _unknown_in_legs(fields: Fields) -> tuple[str, ...]:
+    legs = fields.get("advance_tp_sl")
+    names = {name: None for leg in legs for name in leg} if isinstance(legs, list) else {}
+    return values.unknown(names, _OF_A_LEG, "advance_tp_sl.")
 
 
 def _target(leg: Fields, index: int) -> Target:

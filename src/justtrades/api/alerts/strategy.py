@@ -42,7 +42,7 @@ def position(
     """
     if side not in _SIGN or values.first(fields, SIZES) == ("", None):
         return None, ()
-    size = _size(fields, SIZES)
+    size = size_of(fields, SIZES)
     after = None if size is None else _signed(side, size)
     if after is None:
         return None, (CONTRADICTS,)
@@ -55,15 +55,15 @@ def lowered(fields: Fields) -> Fields:
     return {name: fields[name] for name in names if name in fields}
 
 
-# ── leaves ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _size(fields: Fields, names: Iterable[str]) -> Decimal | None:
+def size_of(fields: Fields, names: Iterable[str]) -> Decimal | None:
     """What is no number says nothing: the alert's action still counts."""
     try:
         return values.number(*values.first(fields, names))
     except NotAnOrder:
         return None
+
+
+# ── leaves ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _signed(side: str, size: Decimal) -> Decimal | None:
@@ -76,7 +76,7 @@ def _signed(side: str, size: Decimal) -> Decimal | None:
 
 def _before(fields: Fields, after: Decimal, said: Verb, contracts: Decimal | None) -> Decimal | None:
     _, word = values.first(fields, SIDES_BEFORE)
-    size = _size(fields, SIZES_BEFORE)
+    size = size_of(fields, SIZES_BEFORE)
     side = word.strip().lower() if isinstance(word, str) else ""
     if side == "flat":
         return Decimal(0) if not size else None

@@ -52,11 +52,15 @@ _HELD: Final = {Verb.BUY: Verb.CLOSE_LONG, Verb.SELL: Verb.CLOSE_SHORT}
 _TOKEN: Final = re.compile(r"[^\s,;]+")
 _EQUALS: Final = re.compile(r"\s*=\s*")
 _COUNT: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?x?|x[0-9]{1,6}")
+_COUNT_AFTER: Final = re.compile(r"[0-9]{1,3}(?:\.0{1,6})?x?|x[0-9]{1,3}")
+"""After the symbol, a number with a fraction or of four digits is more likely a price than a count of contracts."""
 _MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,18}Z?")
 _MONTH: Final = re.compile(r"[0-9]{1,2}-[0-9]{2}(?:[0-9]{2})?")
 _SCRIPT: Final = re.compile(r"([\w .-]{1,64})\(([^(){}]{1,64})\)\s*\{([^{}]{0,2000})\}[\s;]*(?:#[\w-]+\s*){0,5}")
 _CALL: Final = re.compile(r"(\w{1,40})\(([^()]{0,500})\)")
-_IDLE: Final = frozenset(("market", "mkt", "at", "contract", "contracts"))
+_SEEN_AT: Final = frozenset(("at", "@"))
+"""The number after it is a price."""
+_IDLE: Final = frozenset(("market", "mkt", "contract", "contracts", *_SEEN_AT))
 _SYMBOL: Final = re.compile(rf"(?:[A-Z_]+:)?([A-Z0-9]+?)(?:[1-9]!|[{MONTH_LETTERS}](?:[0-9]{{4}}|[0-9]{{1,2}}))?")
 _MOST_WORDS: Final = 40
 _LONGEST: Final = 2_000
@@ -150,11 +154,13 @@ def _bare(words: list[str], fields: dict[str, str]) -> dict[str, str]:
     for index, word in enumerate(rest):
         if word.lower() in _IDLE:
             continue
-        if word.startswith("@"):
+        if word.startswith("@") and len(word) > 1:
             _keep(fields, "price", word[1:])
+        elif index and rest[index - 1].lower() in _SEEN_AT:
+            _keep(fields, "price", word)
         elif _MOMENT.fullmatch(word):
             _keep(fields, "time", word)
-        elif _COUNT.fullmatch(word.lower()):
+        elif (_COUNT_AFTER if "symbol" in fields else _COUNT).fullmatch(word.lower()):
             _keep(fields, "quantity", word.lower().strip("x"))
         elif _MONTH.fullmatch(word) and index and fields.get("symbol") == rest[index - 1]:
             fields["symbol"] += f" {word}"

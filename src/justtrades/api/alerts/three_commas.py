@@ -51,7 +51,7 @@ def read(alert: Alert) -> Reading:
         max_age_seconds=values.seconds("max_lag", fields.get("max_lag")) if verb.enters else None,
         alert_time=marks.alert_time(fields),
         repeat_key=key,
-        notes=(*_notes(said, verb), *values.unknown(fields, KNOWN), *values.unknown(order, _ORDER)),
+        notes=(*_notes(said, verb), *values.unknown(fields, KNOWN), *values.unknown(order, _ORDER, "order.")),
         warnings=(*_warnings(fields), *unclear, *marks.warnings(fields, key)),
     )
 

@@ -42,6 +42,10 @@ KNOWN: Final = frozenset(
 )
 
 
+_PROFIT: Final = frozenset(("limitPrice", "percent", "amount"))
+_LOSS: Final = frozenset(("type", "percent", "amount", "stopPrice", "limitPrice", "trailAmount", "trailPercent"))
+
+
 def recognises(alert: Alert) -> bool:
     return not MARKED_BY.isdisjoint(alert.fields) or alert.fields.get("action") in ("add", "cancel")
 
@@ -71,7 +75,7 @@ def read(alert: Alert) -> Reading:
         position=position,
         alert_time=marks.alert_time(fields),
         repeat_key=key,
-        notes=values.unknown(fields, KNOWN),
+        notes=(*values.unknown(fields, KNOWN), *(_unknown_in_exits(fields) if verb.enters else ())),
         warnings=(*(_warnings(fields, stop) if verb.enters else ()), *unclear, *marks.warnings(fields, key)),
     )
 
@@ -169,6 +173,14 @@ def _part(fields: Fields, name: str) -> Mapping[str, Any]:
     if not isinstance(part, dict):
         raise NotAnOrder(f'the field {name} must be an object, such as {{"percent": 1}}')
     return part
+
+
+def _unknown_in_exits(fields: Fields) -> tuple[str, ...]:
+    profit, loss = _part(fields, "takeProfit"), _part(fields, "stopLoss")
+    return (
+        *values.unknown(profit, _PROFIT, "takeProfit."),
+        *values.unknown(loss, _LOSS, "stopLoss."),
+    )
 
 
 def _warnings(fields: Fields, stop: Stop | None) -> tuple[str, ...]:

@@ -64,9 +64,9 @@ def any_given(fields: Fields, names: frozenset[str]) -> bool:
     return not names.isdisjoint(fields) and any(given(fields.get(name)) for name in names)
 
 
-def unknown(fields: Fields, known: frozenset[str]) -> tuple[str, ...]:
-    """A note that lists the fields no dialect of this name has; none when there are none."""
-    found = [_NOT_SHOWN.sub("?", name[:_NAME_SHOWN]) for name in fields if name not in known]
+def unknown(fields: Fields, known: frozenset[str], within: str = "") -> tuple[str, ...]:
+    """A note that lists the fields no dialect of this name has; none when there are none. `within` names their object."""
+    found = [within + _NOT_SHOWN.sub("?", name[:_NAME_SHOWN]) for name in fields if name not in known]
     if not found:
         return ()
     more = f" and {len(found) - _NAMES_SHOWN} more" if len(found) > _NAMES_SHOWN else ""
