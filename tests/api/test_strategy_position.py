@@ -61,7 +61,7 @@ def test_an_order_that_leaves_a_size_of_nothing_is_an_exit_also_without_the_word
 
 def test_a_size_below_zero_is_short_so_buying_takes_a_part_off() -> None:
     reading = read(action="buy", quantity=1, position_size="-1")
-    assert (reading.verb, reading.quantity, reading.position) == (Verb.CLOSE_SHORT, 1, told("-1"))
+    assert (reading.verb, reading.quantity, reading.position) == (Verb.CLOSE_SHORT, Decimal(1), told("-1"))
     assert read(action="sell", quantity=1, position_size="1").verb is Verb.SELL
 
 

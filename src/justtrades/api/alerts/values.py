@@ -65,7 +65,7 @@ def any_given(fields: Fields, names: frozenset[str]) -> bool:
 
 
 def unknown(fields: Fields, known: frozenset[str], within: str = "") -> tuple[str, ...]:
-    """A note that lists the fields no dialect of this name has; none when there are none. `within` names their object."""
+    """A note that lists the fields no dialect of this name has; none when there are none. They stand `within`."""
     found = [within + _NOT_SHOWN.sub("?", name[:_NAME_SHOWN]) for name in fields if name not in known]
     if not found:
         return ()
