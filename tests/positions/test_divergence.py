@@ -256,6 +256,54 @@ def test_a_target_taken_away_is_put_back_once_and_then_a_person_is_asked() -> No
     assert len(world.working()) == 1
 
 
+def take_away(world: World, order_type: OrderType) -> None:
+    """A hand cancels one half of the pair, and the broker leaves the other."""
+    order = next(o for o in world.working() if o.type is order_type)
+    order.sibling = None
+    world.cancel(order)
+
+
+@pytest.mark.parametrize(("gone", "stays"), [(OrderType.LIMIT, OrderType.STOP), (OrderType.STOP, OrderType.LIMIT)])
+def test_half_a_pair_taken_away_for_good_leaves_the_other_half_at_the_broker(gone: OrderType, stays: OrderType) -> None:
+    world = started()
+    world.alert(Verb.BUY, terms(2, stop=40))
+    world.run()
+    for _ in range(2):
+        take_away(world, gone)
+        world.wait(20)
+    world.by_hand(Action.SELL, 1)
+    world.wait(20)
+    assert [(o.type, o.quantity) for o in world.working()] == [(stays, 1)]
+    resume(world)
+    world.wait(5)
+    assert {o.type for o in world.working()} == {gone, stays}
+
+
+def test_the_half_that_stayed_rests_until_the_pair_may_be_placed_anew() -> None:
+    world = started()
+    world.alert(Verb.BUY, terms(1, stop=40))
+    world.run()
+    take_away(world, OrderType.LIMIT)
+    world.run()
+    assert [o.type for o in world.working()] == [OrderType.STOP]
+    world.wait(5)
+    assert {o.type for o in world.working()} == {OrderType.LIMIT, OrderType.STOP}
+
+
+def test_all_exits_cancelled_in_one_go_are_all_put_back_once() -> None:
+    world = started()
+    halves = tuple(replace(part, percent=Decimal(50)) for part in terms().targets * 2)
+    world.alert(Verb.BUY, replace(terms(2, stop=40), targets=halves))
+    world.run()
+    for _ in range(2):
+        assert len(world.working()) == 4
+        for order in world.working():
+            if not order.status.ended:
+                world.cancel(order)
+        world.wait(20)
+    assert world.working() == []
+
+
 # ── the broker's own acts ────────────────────────────────────────────────────────────────────────────────
 
 

@@ -29,6 +29,9 @@ from justtrades.positions.model import (
 from justtrades.positions.prices import Exit, Rounding, price_at, round_to_tick
 from justtrades.positions.sizing import split
 
+MOST_LOST = 2
+"""An exit that somebody else cancelled is put back once; the second time it is left away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Leg:
@@ -193,10 +196,22 @@ def _leg_step(lane: Lane, leg: Leg, now: datetime, limits: Limits) -> Step | Non
     have = {purpose: _resting(lane, leg.index, purpose) for purpose, _ in wants}
     if not any(have.values()):
         return Place(leg) if lane.protect_again_at is None or now >= lane.protect_again_at else None
-    if not all(have.values()):  # one half of a pair is gone: both are placed anew, never two that can both fill
+    if not all(have.values()) and not _half_stays(lane, now):
+        # one half of a pair is gone: both are placed anew, never two that can both fill
         lone = next(orders[0] for orders in have.values() if orders)
         return Remove(lone) if may_cancel(lone, now, limits) else None
-    return next((s for p, price in wants if (s := _mend(lane, leg, have[p][0], price, now, limits)) is not None), None)
+    mends = (_mend(lane, leg, have[p][0], price, now, limits) for p, price in wants if have[p])
+    return next((step for step in mends if step is not None), None)
+
+
+def left_to_a_person(lane: Lane) -> bool:
+    """Somebody cancelled an exit again after it was put back: what is gone stays away until a person resumes."""
+    return lane.exits_lost >= MOST_LOST
+
+
+def _half_stays(lane: Lane, now: datetime) -> bool:
+    """Half a pair protects better than nothing: it goes only when the whole pair may follow at once."""
+    return left_to_a_person(lane) or (lane.protect_again_at is not None and now < lane.protect_again_at)
 
 
 def _mend(lane: Lane, leg: Leg, order: Order, price: Decimal, now: datetime, limits: Limits) -> Step | None:

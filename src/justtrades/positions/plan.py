@@ -243,8 +243,8 @@ def _modify(lane: Lane, order: Order, quantity: int, price: Decimal) -> ModifyOr
 
 
 def _place_exit(lane: Lane, leg: exits.Leg, now: datetime) -> PlaceOrder | None:
-    if lane.exits_lost >= 2:
-        return None  # restored once; cancelled again by somebody else: a person decides
+    if exits.left_to_a_person(lane):
+        return None
     first, second = exits.orders_of(lane, leg, (client_id(lane), client_id(lane, 1)), now)
     return PlaceOrder(first.id, first, second)
 

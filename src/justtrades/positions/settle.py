@@ -9,6 +9,7 @@ from datetime import datetime
 
 from justtrades.positions import book
 from justtrades.positions.changes import put, tell
+from justtrades.positions.exits import left_to_a_person
 from justtrades.positions.limits import Limits, backoff
 from justtrades.positions.model import (
     Lane,
@@ -84,8 +85,9 @@ def _taken_away(lane: Lane, order: Order, now: datetime, limits: Limits) -> Lane
     if _ended_by_sibling(lane, order):
         return lane
     text = f"the {order.purpose} {order.broker_id} was cancelled, not by us"
-    lane = replace(lane, exits_lost=lane.exits_lost + 1, picture_wanted=True)
-    if lane.exits_lost > 1:
+    same_hand = lane.exits_lost > 0 and lane.protect_again_at is not None and now < lane.protect_again_at
+    lane = replace(lane, exits_lost=lane.exits_lost + (0 if same_hand else 1), picture_wanted=True)
+    if left_to_a_person(lane):
         text += "; that is the second time: it is not put back until a person resumes the lane"
     lane = replace(lane, protect_again_at=now + limits.taken_away_grace)
     return tell(lane, Noted(lane.trade.signal_id if lane.trade else None, text, alarm=True))
