@@ -9,7 +9,7 @@ from datetime import timedelta
 from justtrades.broker.port import NotHandled
 from justtrades.positions.commands import CancelOrder, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.model import Outcome, Purpose, Verb
-from tests.desk.fakes import World, played, recorder, ticks
+from tests.desk.fakes import World, nothing, played, recorder, ticks
 
 WITH_TARGET = recorder(targets=ticks(20))
 
@@ -71,6 +71,24 @@ async def test_a_captcha_is_an_alarm_where_an_exit_cannot_go(here: World) -> Non
     await asyncio.sleep(600)
     assert here.said().count("not even exits") == 1
     assert not [c for c in here.broker.sent if isinstance(c, CancelOrder | ModifyOrder)]
+
+
+@played()
+async def test_an_exit_that_waited_goes_as_soon_as_the_login_is_back(here: World) -> None:
+    async def stopped(command: Mutation) -> None:
+        raise NotHandled("429", "wait", wait=timedelta(minutes=1))
+
+    await here.trade(Verb.BUY, WITH_TARGET)
+    await here.until(here.broker.working)
+    here.broker.before = stopped
+    close = await here.alert(Verb.CLOSE)
+    await asyncio.sleep(1)
+    here.broker.before = nothing
+    solved = asyncio.get_running_loop().time()
+    here.broker.lose()
+    here.broker.sync()
+    assert (await here.outcome(close))[0] is Outcome.FILLED
+    assert asyncio.get_running_loop().time() - solved < 5
 
 
 @played()

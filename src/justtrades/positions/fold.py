@@ -452,6 +452,8 @@ def _count_negatives(lane: Lane, began_at: datetime, now: datetime, limits: Limi
 
 def _picture(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -> Lane:
     before = lane
+    if picture.streaming and not lane.synced:  # the broker is back: exits that waited for it go now
+        lane = replace(lane, retry_at=None, protect_again_at=None)
     lane = replace(lane, read=None, reads_failed=0, read_again_at=None, synced=picture.streaming, picture_wanted=False)
     for said in picture.orders:
         lane = _report(lane, said, now, trusted=_trusted(lane, said, picture.began_at, limits))
