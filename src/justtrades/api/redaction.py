@@ -9,20 +9,51 @@ import json
 import re
 from typing import Any, Final
 
+from justtrades.api.alerts import terse
+
 KEPT: Final = 4096
 REMOVED: Final = "[removed]"
 
 _NAMES: Final = (
-    r"secret|pass(?:word|phrase|wd)?|pwd|token|key|api[_-]?key|auth(?:orization)?|[a-z_]*(?:secret|token|password)"
+    r"pass(?:wd)?|pwd|key|pointer|auth(?:orization)?|[a-z0-9_.-]{0,30}(?:secret|password|passphrase|token|api[_-]?key)"
+    r"(?:[_-]?(?:id|key|value))?|[a-z0-9_.-]{0,30}[_-]key"
 )
-_IN_JSON: Final = re.compile(rf'("(?:{_NAMES})"\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s,}}\]]+)', re.IGNORECASE)
-_IN_TEXT: Final = re.compile(rf"\b((?:{_NAMES})\s*=\s*)[^\s;,&]+", re.IGNORECASE)
-_OF_ACTS: Final = re.compile(_NAMES, re.IGNORECASE)
+_KEYS: Final = r"(?:access|private|secret|license|bot|user|app|client|auth|webhook|account)Key"
+"""Written in one word; not every name that ends with `key` is one (`monkey`)."""
+_LISTED: Final = r"\[[^\]]*\]?|\{[^}]*\}?"
+_IN_JSON: Final = re.compile(
+    rf"""((["'])\s*(?:{_NAMES}|{_KEYS})\s*\2\s*:\s*)("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|{_LISTED}|[^\s,}}\]]+)""",
+    re.IGNORECASE,
+)
+_IN_TEXT: Final = re.compile(rf"\b((?:{_NAMES}|{_KEYS})\s*[=:]\s*(?:bearer\s+)?)[^\s;,&\"']+", re.IGNORECASE)
+_BEARER: Final = re.compile(r"\b(bearer\s+)[^\s;,&\"']+", re.IGNORECASE)
+_OF_ACTS: Final = re.compile(rf"{_NAMES}|{_KEYS}", re.IGNORECASE)
 _KNOWN: Final = {
     "connections": frozenset({"name", "environment", "auth", "username", "app_id", "app_version", "enabled"}),
     "notifications": frozenset({"name", "kinds"}),
+    "recorders": frozenset(
+        {
+            *(
+                "name",
+                "symbol",
+                "quantity",
+                "quantity_from",
+                "add_quantity",
+                "max_quantity",
+                "on_same_side",
+                "on_opposite",
+            ),
+            *("targets", "stop", "exits_from", "target_update", "dialect", "mode", "on_gap", "max_alert_age_seconds"),
+            *("heartbeat_seconds", "routes", "enabled", "overlap_seconds"),
+            *("distance", "unit", "percent", "account_id", "multiplier"),
+        }
+    ),
 }
-_TELLING: Final = re.compile(rb"secret|pass|pwd|token|key|auth", re.IGNORECASE)
+_TELLING: Final = re.compile(
+    rb"secret|pass|pwd|token|key|auth|bearer|pointer|\\u00|\A\s*[^\s{\[]+[ \t]*[\r\n]", re.IGNORECASE
+)
+_ESCAPED: Final = re.compile(r"\\u00([2-7][0-9a-f])", re.IGNORECASE)
+"""A plain letter, digit or mark written as an escape."""
 
 
 def redacted(body: bytes, secret: str | None) -> bytes:
@@ -33,8 +64,26 @@ def redacted(body: bytes, secret: str | None) -> bytes:
 
 
 def redacted_text(text: str, secret: str | None) -> str:
-    cleaned = _IN_TEXT.sub(rf"\1{REMOVED}", _IN_JSON.sub(rf'\1"{REMOVED}"', text))
-    return cleaned.replace(secret, REMOVED) if secret else cleaned
+    cleaned = _IN_JSON.sub(rf'\1"{REMOVED}"', _plain(text))
+    for pattern in (_IN_TEXT, _BEARER):
+        cleaned = pattern.sub(rf"\1{REMOVED}", cleaned)
+    if alone := terse.secret_of(cleaned):
+        cleaned = cleaned.replace(alone, REMOVED, 1)
+    for written in _as_written(secret) if secret else ():
+        cleaned = cleaned.replace(written, REMOVED)
+    return cleaned
+
+
+def _plain(text: str) -> str:
+    """Letters that need no escape without it, so that a name reads as a name; quotes and backslashes stay."""
+    return _ESCAPED.sub(
+        lambda found: chr(int(found[1], 16)) if found[1].lower() not in ("22", "5c") else found[0], text
+    )
+
+
+def _as_written(secret: str) -> tuple[str, ...]:
+    """The secret itself, and as JSON may write it."""
+    return (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
 
 
 def kept(body: bytes, secret: str | None) -> str:

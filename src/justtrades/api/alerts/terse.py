@@ -85,6 +85,13 @@ def fields_of(text: str) -> Fields | None:
     return {**_bare(bare, named), **({"secret": secret} if secret else {})}
 
 
+def secret_of(text: str) -> str:
+    """The word that stands as a secret on the first line of a text, whatever follows; "" when there is none."""
+    lines = [line.strip() for line in text[:_LONGEST].splitlines() if line.strip()]
+    follows = len(lines) > 1 and ("=" in lines[1] or _action(lines[1].split()[0]) is not None)
+    return _secret(lines) if follows and lines[0][0] not in '{["' else ""
+
+
 def recognises(alert: Alert) -> bool:
     """By its text alone: see `fields_of`."""
     return alert.wording == "terse"
