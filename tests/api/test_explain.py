@@ -60,6 +60,20 @@ async def test_nothing_is_sent_kept_or_counted(world: World) -> None:
     assert (await world.alert({**ALERT})).status_code == 202
 
 
+@pytest.mark.parametrize("as_text", [True, False])
+async def test_an_alert_that_came_already_is_explained_as_the_repeat_it_would_be(world: World, as_text: bool) -> None:
+    await world.change(RULES)
+    alert = ALERT | {"comment": "grün"}
+    sent = json.dumps(alert, indent=1) if as_text else alert
+    first = (await world.alert(sent)).json()["signal_id"]
+    told = await explained(world, sent, recorder="momentum")
+    (route,) = told["routes"]
+    assert (route["outcome"], route["orders"]) == ("no_action", [])
+    assert first in route["sentence"]
+    later = {**alert, "time": "2026-09-01T14:29:59Z"}
+    assert (await explained(world, later, recorder="momentum"))["routes"][0]["orders"]
+
+
 async def test_an_alert_may_come_as_its_text(world: World) -> None:
     assert await explained(world, json.dumps(ALERT)) == await explained(world)
 

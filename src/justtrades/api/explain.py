@@ -32,6 +32,7 @@ from justtrades.positions.recorder import Mode, Reading, Recorder
 from justtrades.positions.rules import Rule
 from justtrades.rehearse import Rehearsed
 from justtrades.sentences import account_sentence, alert_sentence, order_rows
+from justtrades.store import signals
 from justtrades.store.codec import reading_text, recorder_text
 
 router = APIRouter(tags=["explain"])
@@ -97,7 +98,8 @@ async def explain(parts: PartsOf, body: Annotated[ExplainIn, Body(openapi_exampl
         raise Problem(refused.status, refused.sentence) from None
     if isinstance(reading, Heartbeat):
         return Explained(sentence=f"{recorder.name}: a heartbeat, which trades nothing.", warnings=[], routes=[])
-    return await _explained(parts, arrived, reading)
+    contents = [signals.content_hash(written) for written in _as_sent(body.alert, arrived.body)]
+    return await _explained(parts, arrived, reading, contents)
 
 
 # ── leaves ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -113,11 +115,30 @@ def _arrived(parts: Parts, recorder: Recorder, alert: dict[str, Any] | str) -> A
     return Arrived(known, parts.clock(), text.encode("utf-8", "surrogatepass"))
 
 
-async def _explained(parts: Parts, arrived: Arrived, reading: Reading) -> Explained:
+def _as_sent(alert: dict[str, Any] | str, text: bytes) -> tuple[bytes, ...]:
+    """The bytes this alert may have come in before: as written, or an object without blanks."""
+    if isinstance(alert, str):
+        return (text,)
+    tight = json.dumps(alert, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return (text, tight, json.dumps(alert).encode())
+
+
+async def _repeat(parts: Parts, recorder: Recorder, reading: Reading, contents: list[str]) -> Rule:
+    """Whether it would be told as a repeat of a signal that is there already, by its own id or time."""
+    key = reading.repeat_key
+    if key is None:
+        return repeat(reading, parts.settings.duplicate_seconds)
+    first = await parts.database.read(lambda c: signals.earlier(c, recorder.id, contents, key))
+    if first is None:
+        return repeat(reading, parts.settings.duplicate_seconds)
+    return Rule("repeat", False, f"the same alert, with its id or time, is signal {first} already")
+
+
+async def _explained(parts: Parts, arrived: Arrived, reading: Reading, contents: list[str]) -> Explained:
     recorder, at = arrived.recorder, arrived.at
     until = at + timedelta(seconds=parts.settings.entry_max_age_seconds)
     routes = await parts.desk.rehearsed(Arrival(SignalId("explain"), at, until, recorder, reading))
-    asked = [repeat(reading, parts.settings.duplicate_seconds), lateness(recorder, reading, at)]
+    asked = [await _repeat(parts, recorder, reading, contents), lateness(recorder, reading, at)]
     return Explained(
         dialect=reading.dialect,
         reading=json.loads(reading_text(reading)),
@@ -130,9 +151,10 @@ async def _explained(parts: Parts, arrived: Arrived, reading: Reading) -> Explai
 
 def would(one: Rehearsed, recorder: Recorder, asked: list[Rule]) -> RouteWould:
     """One account's part; a rule asked before any lane may have ended it."""
-    late = next((rule for rule in asked if not rule.passed), None)
-    if late is not None:
-        one = Rehearsed(one.account_id, one.account_name, one.contract, Outcome.BLOCKED, late.detail)
+    said_no = next((rule for rule in asked if not rule.passed), None)
+    if said_no is not None:
+        outcome = Outcome.NO_ACTION if said_no.rule == "repeat" else Outcome.BLOCKED
+        one = Rehearsed(one.account_id, one.account_name, one.contract, outcome, said_no.detail)
     sentence = account_sentence(one)
     if recorder.mode is Mode.SHADOW:
         sentence = f"{sentence.rstrip('.')}; shadow mode, so nothing is sent."

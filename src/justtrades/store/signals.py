@@ -8,6 +8,7 @@ same comes again; one without is a repeat only when the same bytes come within a
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -185,6 +186,16 @@ def accept(connection: Connection, new: NewSignal) -> Accepted:
     return Accepted(new.id, duplicate=False, finished=_add_rest(connection, new))
 
 
+def earlier(connection: Connection, recorder_id: str, contents: Iterable[str], repeat_key: str) -> SignalId | None:
+    """The signal that an alert with this id or time and one of these content hashes would repeat."""
+    for content in contents:
+        key = _key_of(content, repeat_key)
+        found = connection.execute(_first, {"recorder": recorder_id, "key": key}).scalar_one_or_none()
+        if found is not None:
+            return SignalId(found)
+    return None
+
+
 def _repeated(connection: Connection, first: SignalId, at: datetime) -> Accepted:
     """The receipt of the first tells of its repeats, of the first few of them."""
     told = connection.execute(_repeats, {"signal": first, "text": REPEATED}).scalar_one()
@@ -234,7 +245,11 @@ def _repeat_key(new: NewSignal) -> str | None:
     """The alert's own id or time together with its content; a person's act never is a repeat."""
     if new.repeat_key is None or new.recorder_id is None:
         return None
-    return hashlib.sha256(f"{new.content_hash}\n{new.repeat_key}".encode("utf-8", "surrogatepass")).hexdigest()
+    return _key_of(new.content_hash, new.repeat_key)
+
+
+def _key_of(content: str, repeat_key: str) -> str:
+    return hashlib.sha256(f"{content}\n{repeat_key}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _add_rest(connection: Connection, new: NewSignal) -> Finished | None:
