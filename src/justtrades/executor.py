@@ -147,6 +147,7 @@ class Executor:
         self._missed = False
         self._wake: datetime | None = None
         self._journal: list[JournalRow] = []
+        self._sights: dict[type[Event], JournalRow] = {}
         self._news: list[News] = []
         self._acts: set[asyncio.Task[None]] = set()
         self._broken: Exception | None = None
@@ -234,11 +235,11 @@ class Executor:
         When that goes wrong they are taken again, each a step of its own, so that only the bad one is left out.
         """
         news = [event for event in events if not self.past.is_old(event, self.lane)]
-        before = (self.lane, self._saved, [*self._journal], [*self._news])
+        before = (self.lane, self._saved, [*self._journal], [*self._news], {**self._sights})
         try:
             return self._together(news)
         except Exception:  # noqa: BLE001,RUF100 - the same error comes again below, where it halts the lane
-            self.lane, self._saved, self._journal, self._news = before
+            self.lane, self._saved, self._journal, self._news, self._sights = before
             return [command for event in news for command in self._step(event)]
 
     def _together(self, events: list[Event]) -> list[Command]:
@@ -247,10 +248,10 @@ class Executor:
         now, last = self._database.now(), events[-1]
         for event in events:
             told = self.past.news_in(event, self.lane)
-            self._keep(told, fold_in(self.lane, told, now, self._limits))
+            self._keep(told, fold_in(self.lane, told, now, self._limits), now)
             last = told
         done = decide(self.lane, now, self._limits)
-        self._keep(last, done.lane, done.commands)
+        self._keep(last, done.lane, now, done.commands)
         self._wake = done.wake_at
         return [*done.commands]
 
@@ -265,7 +266,7 @@ class Executor:
         except Exception as error:
             self._halt(event, error, now)
             return ()
-        self._keep(event, done.lane, done.commands)
+        self._keep(event, done.lane, now, done.commands)
         self._wake = done.wake_at
         return done.commands
 
@@ -281,7 +282,7 @@ class Executor:
             told = f"halted: {reason}; {way_on}"
             news += (Noted(self.lane.trade.signal_id if self.lane.trade else None, told, alarm=True),)
         self._wake = now if self.lane.halted is None else None
-        self._keep(event, replace(self.lane, halted=self.lane.halted or reason, news=news))
+        self._keep(event, replace(self.lane, halted=self.lane.halted or reason, news=news), now)
 
     def _unheard(self, event: Event, reason: str) -> tuple[SignalDone, ...]:
         """The signal whose step failed is not in the lane; it ends here, or it would never end."""
@@ -289,21 +290,32 @@ class Executor:
             return ()
         return (SignalDone(event.signal.id, Outcome.NEEDS_ATTENTION, f"this lane is halted: {reason}"),)
 
-    def _keep(self, event: Event, after: Lane, commands: tuple[Command, ...] = ()) -> None:
+    def _keep(self, event: Event, after: Lane, now: datetime, commands: tuple[Command, ...] = ()) -> None:
         changed = _substance(after) != _substance(self.lane)
+        row = JournalRow(event, commands, key=_key(event), at=now)
         if changed or commands or after.news:
-            self._note(event, commands)
+            self._note(row)
+        elif _sight(after) != _sight(self.lane):
+            self._sights.pop(type(event), None)
+            self._sights[type(event)] = row
         self._news += after.news
         self.past.let_go(after.news)
         known = replace(after, news=())
         self.lane = known if changed else self._unchanged(known)
         self._watch_doubt()
 
-    def _note(self, event: Event, commands: tuple[Command, ...]) -> None:
+    def _note(self, row: JournalRow) -> None:
         """One journal row an event: what was decided after it stands in the same row."""
-        if self._journal and self._journal[-1].event is event:
+        if self._journal and self._journal[-1].event is row.event:
             self._journal.pop()
-        self._journal.append(JournalRow(event, commands, key=_key(event)))
+        self._sights = {kind: seen for kind, seen in self._sights.items() if seen.event is not row.event}
+        self._note_sights()
+        self._journal.append(row)
+
+    def _note_sights(self) -> None:
+        """What was seen and changed nothing is told with what comes next, the last of each kind: decisions go by it."""
+        self._journal += self._sights.values()
+        self._sights.clear()
 
     def _unchanged(self, known: Lane) -> Lane:
         """Only the time of looking moved: nothing that would have to be saved for its own sake."""
@@ -334,6 +346,7 @@ class Executor:
     async def _save(self, commands: list[Command]) -> None:
         requests = self._prepared(commands)
         before, after = self._saved, replace(self.lane, news=tuple(self._news))
+        self._note_sights()
         journal = tuple(self._journal)
         at, exchanges = self._database.now(), tuple(_exchange(r, self._database.now()) for r in requests.values())
 
@@ -474,6 +487,11 @@ class Executor:
 def _substance(lane: Lane) -> Lane:
     """The lane without what is only the time of looking."""
     return replace(lane, news=(), checked_at=None, read=None, broker_quantity=None)
+
+
+def _sight(lane: Lane) -> tuple[object, ...]:
+    """The time of looking, and what was seen."""
+    return lane.checked_at, lane.read, lane.broker_quantity
 
 
 def _key(event: Event) -> str | None:

@@ -58,6 +58,8 @@ class JournalRow:
     key: str | None = None
     signal_id: SignalId | None = None
     """None: found out from the event and the commands."""
+    at: datetime | None = None
+    """When the step was made; None: when it is saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +359,7 @@ def _save_journal(connection: Connection, lane: Lane, entry: JournalRow, at: dat
     row = {
         "account_id": lane.account_id,
         "contract": lane.contract.name,
-        "at": at,
+        "at": entry.at or at,
         "key": entry.key,
         "event_json": codec.event_text(entry.event),
         "commands_json": codec.commands_text(entry.commands),
