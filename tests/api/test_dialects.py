@@ -717,6 +717,41 @@ def test_an_unresolved_placeholder_says_what_to_change(placeholder: str, sentenc
         assert sentence in refused.value.sentence
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"action": "close", "ticker": "MNQ1!", "tp": "{{plot_9}}", "comment": "{{strategy.order.comment}}"},
+        {"action": "sell", "ticker": "MNQ1!", "market_position": "flat", "sl": "{{plot_9}}"},
+        {"ticker": "MNQ1!", "action": "exit", "sentiment": "flat", "takeProfit": {"limitPrice": "{{plot_9}}"}},
+        {"symbol": "MNQ1!", "data": "close", "advance_tp_sl": [{"tp": "{{plot_9}}"}], "date": "{{timenw}}"},
+        "command=CLOSEPOSITION; instrument=MNQ1!; take_profit={{plot_9}};",
+        "close MNQ1! tp={{plot_9}}",
+    ],
+)
+def test_an_exit_is_not_refused_for_a_placeholder_it_does_not_need(body: Any) -> None:
+    reading = read(body)
+    assert not reading.verb.enters
+    assert any("did not fill in" in warning for warning in reading.warnings)
+    assert (reading.ticker, reading.quantity, reading.repeat_key) == ("MNQ1!", None, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"action": "close", "ticker": "{{tickr}}"},
+        {"action": "{{strategy.order.action}}", "ticker": "MNQ1!", "market_position": "flat"},
+        {"action": "sell", "ticker": "MNQ1!", "market_position": "{{strategy.market_position}}"},
+        {"ticker": "MNQ1!", "action": "exit", "sentiment": "long", "quantity": "{{strategy.order.contracts}}"},
+        {"tv_instrument": "MNQ1!", "action": "exit_long", "strategy_info": "{{x}}"},
+        {"heartbeat": "{{interval}}"},
+        "close {{ticker}}",
+    ],
+)
+def test_an_exit_is_refused_for_a_placeholder_that_says_what_to_close(body: Any) -> None:
+    with pytest.raises(NotAnOrder, match="did not fill in"):
+        read(body)
+
+
 def test_no_sentence_of_any_dialect_repeats_what_came_in() -> None:
     canary = "zq9canary"
     for dialect in alerts.DIALECTS:

@@ -6,6 +6,7 @@ one that takes the rest; a recorder may pin one by name. Nothing here waits or k
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from justtrades.api.alerts import (
@@ -57,6 +58,31 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
     just_trades.DIALECT,
 )
 NAMES: Final = (AUTO, *(dialect.name for dialect in DIALECTS))
+_DECIDE_AN_EXIT: Final = frozenset(
+    {
+        *(
+            *just_trades.TICKERS,
+            *just_trades.QUANTITIES,
+            *just_trades.POSITIONS,
+            "tv_instrument",
+            "pair",
+            "action",
+            "data",
+        ),
+        *("order_action", "command", "close_side", "units", "sentiment", "position_size", "market_position_size"),
+        *(
+            "require_market_position",
+            "strategy_info",
+            "order",
+            "heartbeat",
+            "closelong",
+            "closeshort",
+            "reduce",
+            "close",
+        ),
+    }
+)
+"""Fields that say what is closed and how much of it, in some format."""
 _BY_NAME: Final = {dialect.name: dialect for dialect in DIALECTS}
 _FIRST_SHOWN: Final = (plain.DIALECT, just_trades.DIALECT, traderspost.DIALECT)
 
@@ -66,12 +92,20 @@ def parse(body: bytes) -> Alert:
     text = strict.text_of(body).strip()
     if not text:
         raise Unreadable("the body is empty")
-    values.refuse_placeholders(text)
-    return _object(text) if text[0] in '{["' else _wording(text)
+    unfilled = values.unfilled(text)
+    try:
+        alert = _object(text) if text[0] in '{["' else _wording(text)
+    except AlertError:
+        if unfilled is None:
+            raise
+        raise NotAnOrder(unfilled) from None
+    return replace(alert, unfilled=unfilled)
 
 
 def read(alert: Alert, pinned: str = AUTO) -> Reading | Heartbeat:
     """What the alert asks for, in the pinned dialect or the first that recognises it; raises `AlertError`."""
+    if alert.unfilled is not None:
+        return _exit_all_the_same(alert, alert.unfilled, pinned)
     beat = beats.heartbeat(alert)
     if beat is not None:
         return beat
@@ -82,6 +116,19 @@ def examples() -> tuple[Example, ...]:
     """At least one ready alert per dialect, the shortest first."""
     order = (*_FIRST_SHOWN, *(dialect for dialect in DIALECTS if dialect not in _FIRST_SHOWN))
     return tuple(example for dialect in order for example in dialect.examples)
+
+
+def _exit_all_the_same(alert: Alert, unfilled: str, pinned: str) -> Reading:
+    """An exit that says all an exit needs, whatever else was not filled in; `NotAnOrder` for anything else."""
+    fields = values.filled(alert.fields)
+    lost = {name.strip().lower() for name in alert.fields if name not in fields}
+    try:
+        reading = _dialect(alert, pinned).read(replace(alert, fields=fields))
+    except AlertError:
+        raise NotAnOrder(unfilled) from None
+    if reading.verb.enters or not lost.isdisjoint(_DECIDE_AN_EXIT):
+        raise NotAnOrder(unfilled)
+    return replace(reading, warnings=(*reading.warnings, f"an exit needs none of it, but: {unfilled}"))
 
 
 def _object(text: str) -> Alert:

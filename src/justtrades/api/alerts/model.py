@@ -37,11 +37,13 @@ class NotAnOrder(AlertError):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert as it came. `wording` names the dialect that a plain text is written in; None for JSON."""
+    """One alert as it came. `wording` names the dialect that a plain text is written in; None for JSON. `unfilled` is
+    what to change when a placeholder of TradingView's still stands in it."""
 
     text: str
     fields: Fields
     wording: str | None = None
+    unfilled: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,21 +30,34 @@ _NAMES_SHOWN: Final = 10
 MOST_CONTRACTS: Final = Decimal(100_000)
 
 
-def refuse_placeholders(text: str) -> None:
-    """TradingView leaves what it cannot fill in as it stands, so the alert does not say what was meant."""
+def unfilled(text: str) -> str | None:
+    """What to change when TradingView left a placeholder as it stands: the alert does not say what was meant."""
     if "{{" not in text or not (found := _PLACEHOLDER.search(text)):
-        return
+        return None
     if "strategy." in found[0]:
-        raise NotAnOrder(
+        return (
             "TradingView did not fill in a {{strategy…}} placeholder: it only does so in an alert of a strategy, "
             "so create the alert on the strategy itself or write the value instead"
         )
     if "plot" in found[0]:
-        raise NotAnOrder(
+        return (
             "TradingView did not fill in a {{plot…}} placeholder: the script of this alert has no plot of that number "
             "or name (they count from {{plot_0}} to {{plot_19}}), so take another or write the value instead"
         )
-    raise NotAnOrder("TradingView did not fill in a {{placeholder}}: check its spelling, or write the value instead")
+    return "TradingView did not fill in a {{placeholder}}: check its spelling, or write the value instead"
+
+
+def filled(value: Any) -> Any:
+    """The value without whatever within it holds a placeholder that was not filled in; None for such a text."""
+    match value:
+        case str():
+            return None if _PLACEHOLDER.search(value) else value
+        case dict():
+            return {name: kept for name, one in value.items() if (kept := filled(one)) is not None or one is None}
+        case list():
+            return [filled(one) for one in value]
+        case _:
+            return value
 
 
 def first(fields: Fields, names: Iterable[str]) -> tuple[str, Any]:
