@@ -24,13 +24,12 @@ from typing import Any, Final
 
 import httpx
 from pydantic import SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from justtrades.app import Engine, engine
 from justtrades.broker.simulator.paper import Paper, serve_paper
 from justtrades.positions.model import AccountId, RecorderId
 from justtrades.positions.recorder import Recorder, Route
-from justtrades.settings import Settings
+from justtrades.settings import GivenSettings, Settings
 from justtrades.store import codec, recorders
 from justtrades.store.secrets import new_key
 
@@ -43,21 +42,6 @@ _FILL: Final = ("contract", "action", "quantity", "price")
 
 class NotReplayed(Exception):
     """The replay cannot go on; one sentence."""
-
-
-class ReplaySettings(Settings):
-    """Nothing of the user's: no `.env`, no environment."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +90,7 @@ async def _house(began: datetime, accounts: int) -> AsyncIterator[House]:
 
 
 def _settings(folder: Path, paper_url: str) -> Settings:
-    return ReplaySettings(
+    return GivenSettings(
         host="127.0.0.1",
         port=0,
         database_url=f"sqlite+aiosqlite:///{(folder / 'justtrades.db').as_posix()}",

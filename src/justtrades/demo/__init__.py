@@ -24,14 +24,13 @@ from time import perf_counter
 from typing import Any, Final, TypeVar
 
 from pydantic import SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from justtrades.app import Cannot, Engine, engine, run_loop
 from justtrades.demo.client import Client, Failed, connected
 from justtrades.demo.keep import first_recorder, stay
 from justtrades.demo.show import Show, make_console
 from justtrades.demo.story import tell
-from justtrades.settings import Settings
+from justtrades.settings import GivenSettings, Settings
 from justtrades.store.secrets import new_key
 
 __all__ = ["run"]
@@ -41,21 +40,6 @@ T = TypeVar("T")
 PREFERRED_PORT: Final = 8000
 LOG: Final = "engine.log"
 STOPPED: Final = "stopped before the end."
-
-
-class DemoSettings(Settings):
-    """Only what the demo itself says."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
 
 
 @dataclass(slots=True)
@@ -155,7 +139,7 @@ async def _while_it_runs(running: Engine, work: Callable[[], Awaitable[T]]) -> T
 
 
 def _settings(folder: Path, *, keep: bool) -> Settings:
-    return DemoSettings(
+    return GivenSettings(
         host="127.0.0.1",
         port=PREFERRED_PORT if keep and _is_free(PREFERRED_PORT) else 0,
         database_url=f"sqlite+aiosqlite:///{(folder / 'justtrades.db').as_posix()}",
