@@ -224,7 +224,9 @@ class World:
             case ModifyOrder():
                 return self._modify(command)
             case CancelOrder():
-                order = self.orders[int(command.broker_id)]
+                order = self.orders.get(int(command.broker_id))
+                if order is None:
+                    return CallRefused(command.id, "HTTP 404")
                 if order.status.ended:
                     return CallRefused(command.id, "TooLate")
                 self.cancel(order)

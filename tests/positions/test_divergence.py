@@ -304,6 +304,37 @@ def test_all_exits_cancelled_in_one_go_are_all_put_back_once() -> None:
     assert world.working() == []
 
 
+def pictures(world: World, *, orders: bool = True) -> int:
+    """Two minutes of pictures on time, perhaps with an order list that is empty; the most orders that worked."""
+    most = 0
+    for _ in range(6):
+        world.queue.append(world.picture() if orders else replace(world.picture(), orders=()))
+        world.wait(20)
+        most = max(most, len(world.working()))
+    return most
+
+
+def test_an_order_list_that_lacks_what_rests_never_makes_a_second_pair_beside_it() -> None:
+    world = started()
+    world.alert(Verb.BUY, terms(1, stop=40))
+    world.run()
+    assert pictures(world, orders=False) == 2
+    assert pictures(world) == 2
+    assert {o.type for o in world.working()} == {OrderType.LIMIT, OrderType.STOP}
+
+
+def test_exits_that_are_gone_without_a_word_are_placed_anew() -> None:
+    world = started()
+    world.alert(Verb.BUY, terms(1, stop=40))
+    world.run()
+    gone = world.working()
+    for order in gone:
+        del world.orders[order.id]
+    pictures(world)
+    assert {o.type for o in world.working()} == {OrderType.LIMIT, OrderType.STOP}
+    assert not {o.id for o in gone} & {o.id for o in world.working()}
+
+
 # ── the broker's own acts ────────────────────────────────────────────────────────────────────────────────
 
 

@@ -155,12 +155,12 @@ def next_step(lane: Lane, now: datetime, limits: Limits) -> Step | None:
 
 
 def _surplus(lane: Lane, legs: tuple[Leg, ...], now: datetime, limits: Limits) -> Remove | None:
-    """An exit no leg wants: of a leg that is gone, of a price that is gone, or one too many."""
+    """An exit no leg wants: of a leg that is gone, of a price that is gone, one too many, or one that vanished."""
     prices = {(leg.index, p): price for leg in legs for p, price in _prices(leg)}
     seen: set[tuple[int, Purpose]] = set()
     for order in book.resting(lane):
         key = (order.leg, order.purpose)
-        unwanted = prices.get(key) is None or key in seen
+        unwanted = prices.get(key) is None or key in seen or vanished(lane, order, limits)
         if unwanted and may_cancel(order, now, limits) and not _leaves_by_itself(lane, order, now, limits):
             return Remove(order)
         seen.add(key)
@@ -178,6 +178,13 @@ def may_cancel(order: Order, now: datetime, limits: Limits) -> bool:
     if order.cancel_asked < 1 or order.changed_at is None:
         return True
     return now >= order.changed_at + cancel_again(limits, order.cancel_asked)
+
+
+def vanished(lane: Lane, order: Order, limits: Limits) -> bool:
+    """Pictures have not shown it for the settle window. It may rest all the same, and a second one beside it could
+    fill too: it is cancelled first, and has ended when the broker says so or has nothing to cancel."""
+    since, seen = order.unlisted_since, lane.checked_at
+    return since is not None and seen is not None and seen - since >= limits.settle
 
 
 def sibling_of(lane: Lane, order: Order) -> Order | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import assert_never
 
-from justtrades.positions import book, follow
+from justtrades.positions import book, exits, follow
 from justtrades.positions.adoption import adopt, give_up
 from justtrades.positions.changes import put, tell
 from justtrades.positions.events import (
@@ -58,6 +58,10 @@ from justtrades.positions.settle import exit_denied, settle
 from justtrades.positions.values import replace
 
 NOT_FOUND = "not found at the broker"
+UNLISTED = "the broker does not list it any more"
+NOTHING_TO_CANCEL = ("TooLate", "HTTP 404", "HTTP 401")
+"""What a cancel of an order that has ended, or is not there, is answered with (protocol.md section 5: recorded, a
+guess, client code)."""
 MOST_LIQUIDATORS = 50
 
 
@@ -177,6 +181,8 @@ def _refused(lane: Lane, call: Call, reason: str, text: str, now: datetime, limi
     order = orders[0]
     if call.kind is CallKind.MODIFY:
         lane = put(lane, replace(order, modify_refused=order.modify_refused + 1))
+    elif reason in NOTHING_TO_CANCEL and exits.vanished(lane, order, limits):
+        lane = put(lane, _end(order, Status.EXPIRED, now, UNLISTED))
     return replace(lane, picture_wanted=True)
 
 
@@ -469,19 +475,19 @@ def _picture(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -
 
 
 def _not_listed(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -> Lane:
-    """An order that should be alive and that picture after picture does not show has ended somehow."""
+    """Remembers since when pictures do not show an order that should be alive. A list may lack what is there, so
+    by itself this ends nothing: the order is cancelled (`exits.vanished`), and has ended when there was nothing to
+    cancel, or when cancel after cancel changed nothing."""
     listed = {said.broker_id for said in picture.orders}
     for order in lane.orders:
         if not order.status.at_broker or order.broker_id is None:
             continue
         if order.broker_id in listed or picture.began_at < order.sent_at + limits.missing_after:
             changed = replace(order, unlisted_since=None)
-        elif order.unlisted_since is None:
-            changed = replace(order, unlisted_since=picture.began_at)
-        elif picture.began_at - order.unlisted_since >= limits.settle:
-            changed = _end(order, Status.EXPIRED, now, "the broker does not list it any more")
+        elif order.cancel_asked >= limits.cancels and exits.vanished(lane, order, limits):
+            changed = _end(order, Status.EXPIRED, now, UNLISTED)
         else:
-            continue
+            changed = replace(order, unlisted_since=order.unlisted_since or picture.began_at)
         if changed != order:
             lane = put(lane, changed)
     return lane
