@@ -15,6 +15,7 @@ from tests.invariants.facts import Entity, Facts
 
 if TYPE_CHECKING:
     from justtrades.desk import Desk
+    from justtrades.positions.model import Lane
 
 
 @dataclass
@@ -26,6 +27,9 @@ class Written:
     body: dict[str, Any]
     life: int
     answer: str = ""
+    """What the broker said, whether or not it arrived."""
+    answered: bool = False
+    """Something came back to the sender."""
 
     @property
     def mutates(self) -> bool:
@@ -76,6 +80,12 @@ class Checker:
 
     def over(self, sent: Written) -> None:
         """Its sender has an answer, an error, or has given up."""
+
+    def heard(self) -> None:
+        """The broker's socket told something."""
+
+    def alarmed(self, lane: Lane, text: str) -> None:
+        """A lane raised an alarm."""
 
     def changed(self, changes: Sequence[Change]) -> None:
         """The broker's ledger has changed."""

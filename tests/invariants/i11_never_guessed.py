@@ -1,22 +1,57 @@
-"""I11: an unknown outcome is never guessed: what a signal's outcome says of the broker is what the broker did."""
+"""I11: an unknown outcome is never guessed: what a signal's outcome says of the broker is what the broker did.
+
+And a lane whose request nobody answered sends nothing before it asked or heard (`doubt.md`, "the lane is latched").
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tests.invariants.checker import Checker
+from tests.invariants.checker import Checker, Written
+from tests.invariants.facts import Place
+from tests.invariants.i10_in_order import place_of
 from tests.invariants.i14_age import moment
 
 ROUTES = "select r.signal_id, r.account_id, r.contract, r.outcome from signal_routes r"
 ENTRIES = """select id, quantity from orders where purpose = 'entry' and signal_id = ? and account_id = ?
              and contract = ?"""
 TOLD_LATE = "select 1 from signal_notes where signal_id = ? and text like '%after it counted as not placed%'"
+ASKED = ("order/", "command/", "fill/", "position/")
+EMERGENCY = "order/liquidateposition"
 LOOKED_FOR = timedelta(seconds=14)
 NOTHING = ("blocked", "rejected", "not_placed", "expired", "superseded", "killed", "no_action")
 
 
+@dataclass
 class NeverGuessed(Checker):
     id = "I11"
+    asked: dict[Place, str] = field(default_factory=dict)
+    """The last request of each place, while nothing at all was heard of the broker's books since it left."""
+    unanswered: set[Place] = field(default_factory=set)
+
+    def written(self, sent: Written) -> None:
+        place = place_of(self, sent)
+        if place is None:
+            return
+        if place in self.unanswered and sent.endpoint != EMERGENCY:
+            self.broken(f"{sent.endpoint} was sent, and nobody had asked or heard what became of {self.asked[place]}")
+        self.asked[place] = sent.endpoint
+        self.unanswered.discard(place)
+
+    def over(self, sent: Written) -> None:
+        place = place_of(self, sent)
+        if place in self.asked and not sent.answered:
+            self.unanswered.add(place)
+        elif place is None and sent.answered and sent.endpoint.startswith(ASKED):
+            self.heard()
+
+    def heard(self) -> None:
+        self.asked.clear()
+        self.unanswered.clear()
+
+    def died(self) -> None:
+        self.heard()
 
     def at_rest(self) -> None:
         broker_ids = {client_id: order_id for order_id, client_id in self.facts._clients.items()}

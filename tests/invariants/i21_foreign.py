@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from justtrades.positions.model import Lane
 from tests.invariants.checker import Checker, Written
 from tests.invariants.facts import Place
 from tests.invariants.i10_in_order import place_of
@@ -17,6 +18,16 @@ KNOWN_AFTER = timedelta(seconds=15)
 class LeftAlone(Checker):
     id = "I21"
     touched: set[Place] = field(default_factory=set)
+
+    def alarmed(self, lane: Lane, text: str) -> None:
+        """Where no hand ever acted nothing is foreign, whatever lists and events say for a while."""
+        if "is not ours" not in text and "no order of ours explains" not in text:
+            return
+        place = next(
+            (p for p in self.facts.places() if self.facts.lane(p) == (lane.account_id, lane.contract.name)), None
+        )
+        if place is not None and place not in self.facts.hands and not self.facts.standing(place).foreign:
+            self.broken(f"{self.facts.shown(place)}: an alarm of what is not ours, and all of it is: {text}")
 
     def written(self, sent: Written) -> None:
         order_id = sent.body.get("orderId")

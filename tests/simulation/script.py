@@ -46,6 +46,8 @@ TRADING = (("alert", 9), ("close", 3), ("burst", 1), ("again", 1), ("nonsense", 
 CRASHES = (("crash", 3), ("crash at a point", 5))
 STREAM = (("socket", 4),)
 REST = (("disk", 2), ("no", 3), ("limits", 1), ("slices", 1), ("person", 2), ("manners", 2))
+IN_FLIGHT = Weather(slow=0.6, lost_answer=0.05)
+"""Requests travel for seconds, so that a crash leaves them under way."""
 DEAF = Weather(lost_request=0.1, lost_answer=0.3, reads=0.05, lag=8.0, frames_lost=0.85, frames_late=0.6)
 """Answers are lost and the socket is of no help: only looking tells what became of an order."""
 EVERYTHING = Weather(
@@ -61,8 +63,11 @@ KINDS = (
     Kind("deaf", DEAF, (*TRADING, ("crash at a point", 2))),
     Kind("disk", Weather(lost_answer=0.03), (*TRADING, ("disk", 4), ("crash at a point", 1))),
     Kind("the broker says no", Weather(), (*TRADING, ("no", 6), ("limits", 2), ("slices", 2), ("roll", 1))),
-    Kind("people", Weather(lost_answer=0.04), (*TRADING, ("person", 6), ("crash", 3))),
+    Kind("people", Weather(lost_answer=0.04), (*TRADING, ("person", 6), ("crash", 3), ("kill and crash", 2))),
     Kind("hands", Weather(lost_answer=0.02), (*TRADING, ("hand", 5))),
+    Kind("under way", IN_FLIGHT, (*TRADING, ("crash at a point", 2), ("crash under way", 4))),
+    Kind("blind", replace(DEAF, lag=0.0), (*TRADING, ("blind", 5))),
+    Kind("held up", Weather(late_entry=0.25, lost_answer=0.02), TRADING),
     Kind("everything", EVERYTHING, TRADING + CRASHES + STREAM + REST, contracts=2),
 )
 
@@ -164,6 +169,37 @@ async def _crash_at(world: World, rng: Random) -> None:
     point = (rng.choice([*CRASH_POINTS, "anywhere"]), rng.randint(1, 6))
     world.crash_in = point
     world.trace.tell(f"* the engine will die {point[0]}, time {point[1]}")
+
+
+async def _crash_under_way(world: World, rng: Random) -> None:
+    """The engine dies with a request on its way, which arrives all the same."""
+    world.crash_in = ("after the write", rng.randint(1, 2))
+    await _alert(world, rng)
+
+
+async def _kill_and_crash(world: World, rng: Random) -> None:
+    """The kill switch, a crash, and alerts for the next life."""
+    world.trace.tell("* somebody: kill, and the engine dies")
+    world.door(world.kill(on=True))
+    await asyncio.sleep(1.0)
+    world.crash("after the kill switch")
+    await asyncio.sleep(8.0)
+    await _alert(world, rng)
+    await asyncio.sleep(rng.choice([1.0, 5.0]))
+
+
+async def _blind(world: World, rng: Random) -> None:
+    """Nothing can be read for a while, or one list cannot."""
+    word = rng.choice(["/", "order/", "fill/", "position/", "position/"])
+    world.net.weather = replace(world.net.weather, blind=word)
+    world.trace.tell(f"* reads of {word!r} fail")
+    asyncio.get_running_loop().call_later(rng.uniform(10, 45), _sees_again, world)
+    await _alert(world, rng)
+
+
+def _sees_again(world: World) -> None:
+    world.net.weather = replace(world.net.weather, blind="")
+    world.trace.tell("* reads succeed again")
 
 
 async def _socket(world: World, rng: Random) -> None:
@@ -323,6 +359,9 @@ ACTS: dict[str, Act] = {
     "price": _price,
     "crash": _crash,
     "crash at a point": _crash_at,
+    "crash under way": _crash_under_way,
+    "kill and crash": _kill_and_crash,
+    "blind": _blind,
     "socket": _socket,
 }
 

@@ -9,14 +9,13 @@ from tests.simulation.ablations import ABLATIONS, Ablation
 
 TRIES = 40
 """How many seeds on from the known one: whatever the product sends differently shifts the dice."""
-KNOWN = [ablation for ablation in ABLATIONS if ablation.known is not None]
 
 
-@pytest.mark.parametrize("ablation", KNOWN, ids=lambda one: one.promise)
+@pytest.mark.parametrize("ablation", ABLATIONS, ids=lambda one: one.promise)
 def test_without_it_a_seed_breaks_its_promise(ablation: Ablation) -> None:
-    first = ablation.known or 0
+    first = ablation.known
     assert any(noticed(ablation, seed) is not None for seed in range(first, first + TRIES))
 
 
-def test_there_are_at_least_twenty_safeguards_whose_loss_is_known_to_show() -> None:
-    assert len({ablation.promise for ablation in KNOWN}) >= 20
+def test_there_are_at_least_twenty_safeguards() -> None:
+    assert len({ablation.promise for ablation in ABLATIONS}) >= 20

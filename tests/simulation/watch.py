@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from justtrades.broker.simulator.tape import Event
+from justtrades.positions.model import Lane
 from tests.invariants.checker import Change, Checker, Condition, Written
 from tests.invariants.every import CHECKERS
 from tests.invariants.i09_again import Again
@@ -31,6 +32,12 @@ class Watch:
 
     def over(self, sent: Written) -> None:
         self._all("over", lambda checker: checker.over(sent))
+
+    def heard(self) -> None:
+        self._all("heard", lambda checker: checker.heard())
+
+    def alarmed(self, lane: Lane, text: str) -> None:
+        self._all("alarmed", lambda checker: checker.alarmed(lane, text))
 
     def venue_changed(self, events: Sequence[Event]) -> None:
         changes = [Change(e.entity_type, e.event_type == "Created", e.entity) for e in events]

@@ -29,6 +29,8 @@ from tests.simulation.loop import seconds
 
 TRANSPORT = "justtrades.simulator.transport"
 NEVER = 3600.0
+HELD_UP = (16.0, 40.0)
+"""Seconds for which a request may lie somewhere on its way: longer than it is looked for."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class Weather:
     """Most seconds a read is behind."""
     partial: float = 0.0
     """A list lacks one of its rows."""
+    blind: str = ""
+    """Reads of endpoints with this word in their name fail, all of them; empty: none do."""
+    late_entry: float = 0.0
+    """An entry that nobody waits for any more arrives after all."""
     frames_lost: float = 0.0
     frames_late: float = 0.0
     frames_doubled: float = 0.0
@@ -63,6 +69,9 @@ class Net:
     life: int = 0
     wrote: Callable[[Written], None] = lambda _: None
     over: Callable[[Written], None] = lambda _: None
+    heard: Callable[[], None] = lambda: None
+    enters: Callable[[Written], bool] = lambda _: False
+    """Whether a request places an entry."""
     at_point: Callable[[str], Awaitable[None]] | None = None
     """May end the engine's life here."""
     server_tasks: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -109,6 +118,7 @@ class Wire(httpx.AsyncBaseTransport):
             answer = net.spawn(self._carried(call, sent))
             await self._point(sent, "after the write")
             reply = await asyncio.shield(answer)
+            sent.answered = reply is not None
             await self._alive()
             await self._point(sent, "before the answer is read")
         finally:
@@ -131,6 +141,11 @@ class Wire(httpx.AsyncBaseTransport):
         """At the broker; None when no answer comes back."""
         net = self._net
         await asyncio.sleep(net.delay())
+        if not sent.mutates and net.weather.blind and net.weather.blind in sent.endpoint:
+            return replies.plain(503, "")
+        if net.enters(sent) and net.chance(net.weather.late_entry):
+            net.told("    the request is held up")
+            await asyncio.sleep(net.rng.uniform(*HELD_UP))
         share = 1.0 if sent.mutates else net.weather.reads
         if net.chance(net.weather.lost_request * share):
             net.told(f"    the request {call.endpoint} is lost")
@@ -257,6 +272,8 @@ class Tube:
         if props and net.chance(net.weather.frames_lost):
             net.told("    a frame of events is lost")
             return
+        if props:
+            net.heard()
         for _ in range(2 if props and net.chance(net.weather.frames_doubled) else 1):
             if props and net.chance(net.weather.frames_late):
                 asyncio.get_running_loop().call_later(net.rng.uniform(0.1, 8), self._to_client.put_nowait, text)

@@ -80,6 +80,7 @@ class World(Troubled):
         self.net = Net(self.exchange, Random(f"{seed} net"), self.trace.tell)
         self.net.wrote, self.net.over, self.net.at_point = self._wrote, self._over, self.at_point
         self.watch = Watch(self)
+        self.net.heard, self.net.enters = self.watch.heard, self._enters
         self.engine: Life | None = None
 
     # ── life ──
@@ -183,6 +184,10 @@ class World(Troubled):
             self.trace.note(f"{loop.seconds()} > {sent.endpoint}")
         self.watch.wrote(sent)
 
+    def _enters(self, sent: Written) -> bool:
+        query = "select 1 from orders where id = ? and purpose = 'entry'"
+        return any(self.facts.one(query, client_id) for client_id in sent.client_ids)
+
     def _over(self, sent: Written) -> None:
         self.watch.over(sent)
 
@@ -195,6 +200,7 @@ class World(Troubled):
                 case SignalDone(signal_id, outcome, reason):
                     self.trace.tell(f"  = {signal_id[-4:]} {outcome}: {reason}")
                 case Noted(_, text, alarm) if alarm:
+                    self.watch.alarmed(lane, text)
                     self.trace.tell(f"  ? {lane.account_id} {lane.contract.name}: {text}")
                 case TradeClosed():
                     self.trace.tell(f"  = trade {told.trade.id} closed: {told.exit_reason}, {told.pnl}")
