@@ -78,7 +78,7 @@ from justtrades.positions.model import (
     Verb,
 )
 from justtrades.rehearse import Arrival, Rehearsed
-from justtrades.store import books, connections, fees, recorders, shadows
+from justtrades.store import books, connections, fees, lulls, recorders, shadows
 from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.kept import was_kept
@@ -224,6 +224,7 @@ class Desk:
         """As if it had never been refused; whatever is left of this hour's token requests still counts."""
         async with self._changing:
             await self._log_out(row.id)
+            await self.database.write(lambda c: lulls.forget(c, row.id))
             if row.auth == "password":  # an OAuth token is no program's to get again
                 await self.database.write(lambda c: connections.forget_token(c, row.id))
             await self._log_in(row)

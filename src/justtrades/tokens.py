@@ -1,4 +1,4 @@
-"""Where a login's access token, its refusal and the count of token requests outlive the process.
+"""Where a login's access token, its refusal, its penalty and the count of token requests outlive the process.
 
 Token requests are rationed (protocol.md section 3: five an hour per address, official), so a restart reuses the
 token it has, and remembers that it was refused. Both are sealed with the secret key and bound to the connection
@@ -18,9 +18,9 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from justtrades.broker.tradovate import NotKept, Refusal, Token
+from justtrades.broker.tradovate import Lull, NotKept, Refusal, Token
 from justtrades.positions.model import ConnectionId
-from justtrades.store import connections, ration
+from justtrades.store import connections, lulls, ration
 from justtrades.store.secrets import Box, NotOpened
 from justtrades.store.session import Database, NotDurable
 
@@ -87,6 +87,23 @@ class SealedTokens:
     async def _seal(self, told: dict[str, Any], until: datetime) -> None:
         kept = connections.Token(json.dumps({**told, "base_url": self.base_url}), until)
         await self._write(lambda c: connections.save_token(c, self.box, self.connection_id, kept, as_of=self.as_of))
+
+    async def lull(self) -> Lull | None:
+        """That of another address is not ours; a captcha is over when the connection was edited since."""
+        kept = await self._read(lambda c: lulls.load(c, self.connection_id))
+        if kept is None or kept.base_url != self.base_url or (kept.status == 0 and kept.as_of != self._as_of()):
+            return None
+        return Lull(kept.status, kept.until)
+
+    async def rest(self, lull: Lull | None) -> None:
+        if lull is None:
+            await self._write(lambda c: lulls.forget(c, self.connection_id))
+            return
+        kept = lulls.Kept(lull.status, lull.until, self.base_url, self._as_of())
+        await self._write(lambda c: lulls.keep(c, self.connection_id, kept))
+
+    def _as_of(self) -> str | None:
+        return self.as_of.isoformat() if self.as_of else None
 
     async def claim(self, now: datetime, *, limit: int, window: timedelta) -> datetime | None:
         return await self._write(lambda c: ration.claim(c, self.box, self.house, now, limit, window))

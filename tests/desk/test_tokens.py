@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from random import Random
+from typing import Any
 
+import httpx
 import pytest
 
-from justtrades.broker.port import NotHandled, Synced
+from justtrades.broker.port import ConnectionState, NotHandled, Synced
 from justtrades.broker.tradovate import Credentials, NotKept, Token, TradovateBroker, TradovateSettings
 from justtrades.broker.tradovate.access import HOUR, REQUESTS_PER_HOUR
 from justtrades.positions.model import ConnectionId
@@ -181,4 +185,60 @@ async def test_a_disk_that_is_full_is_told_as_a_box_that_did_not_keep(here: Worl
     with pytest.raises(NotKept):
         await box(here).claim(here.clock(), limit=REQUESTS_PER_HOUR, window=HOUR)
     here.database.full = False
+    await here.database.close()
+
+
+def adapter(here: World, stub: Stub, kept: SealedTokens) -> TradovateBroker:
+    told = TradovateSettings(DEMO_URL, Credentials("trader", "a-password", device_id="device"))
+    return TradovateBroker(told, Ledger(), kept, here.clock, Random(7), transport=stub, dial=stub.dial)
+
+
+async def told_to_wait(here: World, stub: Stub, kept: SealedTokens, *answers: httpx.Response | dict[str, Any]) -> None:
+    """One run of the adapter that is answered with these instead of its accounts."""
+    for endpoint in ("/account/list", "/auth/renewaccesstoken"):
+        stub.script(endpoint, *answers)
+    broker = adapter(here, stub, kept)
+    await broker.start()
+    with pytest.raises(NotHandled):
+        await broker.accounts()
+    await asyncio.sleep(1)
+    await broker.close()
+    stub.scripts.clear()
+
+
+async def begun_again(here: World, stub: Stub, kept: SealedTokens, seconds: float) -> tuple[ConnectionState, int]:
+    """Another run, so long: how it ends, and how many calls and sockets it made."""
+    before = len(stub.calls) + stub.dials
+    broker = adapter(here, stub, kept)
+    await broker.start()
+    await asyncio.sleep(seconds)
+    state = broker.health.state
+    await broker.close()
+    return state, len(stub.calls) + stub.dials - before
+
+
+@played(start=False)
+async def test_a_penalty_goes_on_over_a_restart_until_its_time_is_up(here: World) -> None:
+    stub = Stub()
+    await here.open()
+    await told_to_wait(here, stub, box(here), httpx.Response(429))
+    await reopen(here)
+    assert await begun_again(here, stub, box(here), 3000) == (ConnectionState.PENALTY, 0)
+    await reopen(here)
+    state, calls = await begun_again(here, stub, box(here), 1200)
+    assert state is not ConnectionState.PENALTY
+    assert calls > 0
+    await here.database.close()
+
+
+@played(start=False)
+async def test_a_captcha_stays_over_a_restart_until_the_connection_is_saved_again(here: World) -> None:
+    stub = Stub()
+    await here.open()
+    row = await here.connection("demo")
+    kept = SealedTokens(here.database, here.box, row.id, DEMO_URL, as_of=row.updated_at)
+    await told_to_wait(here, stub, kept, {"p-ticket": "T", "p-time": 19, "p-captcha": True})
+    assert await begun_again(here, stub, kept, 100) == (ConnectionState.REFUSED, 0)
+    saved = replace(kept, as_of=here.clock())
+    assert (await begun_again(here, stub, saved, 2))[0] is ConnectionState.SYNCED
     await here.database.close()

@@ -20,10 +20,11 @@
 
 from justtrades.broker.tradovate.broker import TradovateBroker
 from justtrades.broker.tradovate.settings import Credentials, OAuthLogin, TradovateSettings
-from justtrades.broker.tradovate.token import MemoryTokenBox, NotKept, Refusal, Token, TokenBox
+from justtrades.broker.tradovate.token import Lull, MemoryTokenBox, NotKept, Refusal, Token, TokenBox
 
 __all__ = [
     "Credentials",
+    "Lull",
     "MemoryTokenBox",
     "NotKept",
     "OAuthLogin",

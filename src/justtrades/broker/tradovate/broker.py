@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -45,6 +45,7 @@ from justtrades.broker.tradovate.penalty import Penalty
 from justtrades.broker.tradovate.reads import IDS_PER_CALL, LONGEST_BREATH, Reads
 from justtrades.broker.tradovate.rest import Rest
 from justtrades.broker.tradovate.settings import TradovateSettings
+from justtrades.broker.tradovate.token import Lull, NotKept
 from justtrades.positions.calendar import in_maintenance
 from justtrades.positions.commands import Mutation, Urgency
 from justtrades.positions.model import (
@@ -58,6 +59,7 @@ from justtrades.positions.model import (
 NO_ACCOUNTS = "the broker lists no account for this login here: is the environment (live or demo) the right one?"
 MOST_REPORTS = 10_000
 FORGET_EVERY = 3600.0
+KEEP_AGAIN = 5.0
 MAINTENANCE_HOLD = 60.0
 SHUT_BREATH = 60.0
 """Between two failing pictures in closed hours, in seconds."""
@@ -86,7 +88,10 @@ class TradovateBroker:
         self._clock = clock
         self._memory = Memory()
         self._budget = Budget(settings.budget_per_minute, settings.budget_per_hour)
-        self._penalty = Penalty(settings.penalty_rest, rng)
+        self._rested = asyncio.Event()
+        self._penalty = Penalty(settings.penalty_rest, rng, self._rested.set)
+        self._penalty_rest = timedelta(seconds=settings.penalty_rest)
+        self._box = token_box
         self._line = Line(settings.base_url, settings.request_timeout, transport)
         self._calls = Calls(self._line, auditor, clock, settings.credentials.secrets)
         self._access = Access(
@@ -118,7 +123,8 @@ class TradovateBroker:
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────
 
     async def start(self) -> None:
-        for work in (self._feed.run, self._access.keep_fresh, self._fill_gaps):
+        await self._rest_on()
+        for work in (self._feed.run, self._access.keep_fresh, self._fill_gaps, self._keep_lulls):
             task = asyncio.create_task(work())
             task.add_done_callback(self._fell)
             self._tasks.append(task)
@@ -138,6 +144,32 @@ class TradovateBroker:
         if self._queue.full():
             self._queue.get_nowait()
         self._queue.put_nowait(error)
+
+    async def _rest_on(self) -> None:
+        """A penalty that began before a restart goes on."""
+        try:
+            kept = await self._box.lull()
+        except NotKept:
+            return  # not known: the broker would say it again
+        if kept is not None and (left := kept.until - self._clock()) > timedelta():
+            self._penalty.resume(kept.status, left.total_seconds(), _loop_time())
+
+    async def _keep_lulls(self) -> None:
+        while True:
+            await self._rested.wait()
+            self._rested.clear()
+            try:
+                await self._box.rest(self._lull())
+            except NotKept:
+                self._rested.set()
+                await asyncio.sleep(KEEP_AGAIN)
+
+    def _lull(self) -> Lull | None:
+        now = self._clock()
+        if self._penalty.stopped:
+            return Lull(0, now + self._penalty_rest)
+        left = self._penalty.left(_loop_time())
+        return Lull(self._penalty.status, now + timedelta(seconds=left)) if left else None
 
     @property
     def health(self) -> Health:

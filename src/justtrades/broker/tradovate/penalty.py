@@ -7,6 +7,7 @@ Times are the event loop's seconds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from math import inf
 from random import Random
@@ -19,6 +20,8 @@ from justtrades.positions.commands import Urgency
 
 SHORTEST = 0.05
 """No wait is told that clocks could round to nothing: whoever comes back a moment too early comes in vain."""
+
+CAPTCHA = "the broker asks for a captcha: log in at Tradovate once, then save the connection again"
 
 
 class FullJitter(wait_base):
@@ -35,9 +38,11 @@ class FullJitter(wait_base):
 
 
 class Penalty:
-    def __init__(self, rest: float, rng: Random) -> None:
+    def __init__(self, rest: float, rng: Random, changed: Callable[[], None] = lambda: None) -> None:
+        """`changed` is told when a penalty begins, goes on or is over before its time: it is kept over restarts."""
         self._rest = rest
         self._jitter = FullJitter(rng)
+        self._changed = changed
         self._status = 0
         self._until = 0.0
         self._exit_at = 0.0
@@ -66,6 +71,7 @@ class Penalty:
         self._until = max(self._until, now + self._rest)
         if self._exit_at <= now:
             self.space_exits(now)
+        self._changed()
         return self._come_back(self._exit_at - now)
 
     def exit_worked(self, now: float) -> None:
@@ -76,6 +82,13 @@ class Penalty:
         """It was no penalty after all."""
         self._status, self._until = 0, 0.0
         self._exit_tries, self._exit_at, self._exits_go = 0, 0.0, False
+        self._changed()
+
+    def resume(self, status: int, seconds: float, now: float) -> None:
+        """What the process before was asked to do: wait so much longer. Status 0 is a captcha."""
+        if status == 0:
+            self.stopped = CAPTCHA
+        self._status, self._until = status, now + min(seconds, self._rest)
 
     def feels_its_way(self, now: float) -> bool:
         """A lock that has not let a protecting call through yet: they go one by one."""
@@ -90,7 +103,8 @@ class Penalty:
 
     def captcha(self) -> NotHandled:
         """Only a person can go on from here."""
-        self.stopped = "the broker asks for a captcha: log in at Tradovate once, then save the connection again"
+        self.stopped = CAPTCHA
+        self._changed()
         return NotHandled("p-captcha", self.stopped)
 
     @property

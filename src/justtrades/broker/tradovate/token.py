@@ -1,4 +1,4 @@
-"""What is kept of a log-in: the token, or the refusal; and where both outlive the process.
+"""What is kept of a log-in: the token, or the refusal, and a penalty; and where they outlive the process.
 
 A box is given from outside (`justtrades.tokens` has the one on the database). It also counts token requests,
 because the ration is that of our address and not of one login (protocol.md section 3).
@@ -41,6 +41,14 @@ class Refusal:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Lull:
+    """The broker asked this login to wait: with which status (0: a captcha), and until when."""
+
+    status: int
+    until: datetime
+
+
 class TokenBox(Protocol):
     """Every method raises `NotKept` when the box itself fails."""
 
@@ -53,6 +61,11 @@ class TokenBox(Protocol):
 
     async def refuse(self, refusal: Refusal) -> None:
         """A refusal ends a token."""
+
+    async def lull(self) -> Lull | None:
+        """The penalty kept last, over or not."""
+
+    async def rest(self, lull: Lull | None) -> None: ...
 
     async def claim(self, now: datetime, *, limit: int, window: timedelta) -> datetime | None:
         """Count one token request from this address, durably and before it is sent.
@@ -71,6 +84,7 @@ class MemoryTokenBox:
         self.token: Token | None = None
         self.refused: Refusal | None = None
         self.claimed: list[datetime] = []
+        self.lulled: Lull | None = None
 
     async def load(self) -> Token | None:
         return self.token
@@ -83,6 +97,12 @@ class MemoryTokenBox:
 
     async def refuse(self, refusal: Refusal) -> None:
         self.token, self.refused = None, refusal
+
+    async def lull(self) -> Lull | None:
+        return self.lulled
+
+    async def rest(self, lull: Lull | None) -> None:
+        self.lulled = lull
 
     async def claim(self, now: datetime, *, limit: int, window: timedelta) -> datetime | None:
         self.claimed = [at for at in self.claimed if at > now - window]
