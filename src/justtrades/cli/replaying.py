@@ -30,11 +30,14 @@ def replay(
     from justtrades.replay import NotReplayed
     from justtrades.replay import replay as play
 
+    silent = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         told = asyncio.run(play([_receipt(one) for one in signals]))
     except NotReplayed as error:
         raise Failed(str(error)) from None
+    finally:
+        logging.disable(silent)
     if json_:
         show.as_json([{**dataclasses.asdict(one), "same": one.same} for one in told])
     else:
