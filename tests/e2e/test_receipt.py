@@ -42,3 +42,23 @@ async def test_a_receipt_tells_the_whole_story_with_its_times(tmp_path: Path) ->
     assert since == sorted(since)
     assert all(phase["ms"] >= 0 for phase in phases)
     assert abs(sum(phase["ms"] for phase in phases) - since[-1]) < 0.01
+
+
+async def test_each_receipt_tells_of_the_exits_that_moved_or_went_for_it(tmp_path: Path) -> None:
+    async with stage(tmp_path) as play:
+        recorder = await play.recorder(stop={"distance": "400", "unit": "ticks"})
+        await recorder.trade("buy")
+        await play.position(quantity=1, protected=True)
+        added = (await recorder.trade("buy"))["id"]
+        await play.position(quantity=2, protected=True)
+        closed = (await recorder.trade("close"))["id"]
+
+        async def calls(signal_id: str, endpoint: str) -> int:
+            lines = (await play.get(f"signals/{signal_id}"))["timeline"]
+            return sum(line["kind"] == "broker" and f"{endpoint}: answer 200" in line["text"] for line in lines)
+
+        async def told() -> bool:
+            moved, gone = await calls(added, "/order/modifyorder"), await calls(closed, "/order/cancelorder")
+            return moved == 2 and gone >= 1
+
+        await until(told, "the answers to both moves on the add's receipt, and to the cancels on the close's")

@@ -31,6 +31,7 @@ from justtrades.positions.model import (
     Order,
     OrderType,
     Purpose,
+    SignalId,
     Status,
 )
 from justtrades.positions.settle import is_flat, still_of_use
@@ -186,7 +187,17 @@ def _adds_to_protected(lane: Lane, now: datetime, limits: Limits) -> bool:
 def cancel(lane: Lane, order: Order) -> CancelOrder | None:
     if order.broker_id is None:
         return None
-    return CancelOrder(client_id(lane), order.id, order.broker_id, order.purpose, order.signal_id)
+    return CancelOrder(client_id(lane), order.id, order.broker_id, order.purpose, _cause(lane, order))
+
+
+def _cause(lane: Lane, order: Order) -> SignalId | None:
+    """Whose receipt tells of it: an exit order moves or goes for the exit that is under way, else for the last entry."""
+    if not order.purpose.rests:
+        return order.signal_id
+    if lane.jobs and lane.jobs[0].exiting:
+        return lane.jobs[0].signal.id
+    entries = [o for o in lane.orders if o.purpose is Purpose.ENTRY and book.order_fills(lane, o)]
+    return max(entries, key=lambda o: o.sent_at).signal_id if entries else order.signal_id
 
 
 def _stray(lane: Lane, now: datetime, limits: Limits) -> Order | None:
@@ -238,7 +249,7 @@ def _modify(lane: Lane, order: Order, quantity: int, price: Decimal) -> ModifyOr
         quantity,
         order.order_type,
         price,
-        order.signal_id,
+        _cause(lane, order),
     )
 
 
