@@ -97,6 +97,17 @@ async def test_news_reaches_every_place_that_wants_its_kind(post: Post) -> None:
     assert len(post.courier.carried) == 3
 
 
+async def test_news_that_says_the_same_is_one_line_with_its_count(post: Post) -> None:
+    await post.place()
+    for reason in ("no such word", "no such word", "too late"):
+        post.refuse(reason)
+    await post.pass_seconds(10)
+    assert [line.rpartition(": ")[2] for line in post.courier.carried[0][2].splitlines()] == [
+        "no such word (2 times)",
+        "too late",
+    ]
+
+
 async def test_a_storm_of_refusals_is_one_message_and_the_rest_of_it_another_minutes_later(post: Post) -> None:
     await post.place()
     for number in range(500):

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -201,7 +202,8 @@ def text_of(news: News) -> tuple[str, str]:
     if news.count == 1:
         title, body = news.lines[0]
         return f"justtrades: {title}", body or title
-    lines = [f"• {title}: {body}" if body else f"• {title}" for title, body in news.lines]
-    if news.count > len(lines):
-        lines.append(f"… and {news.count - len(lines)} more")
+    times = Counter(f"• {title}: {body}" if body else f"• {title}" for title, body in news.lines)
+    lines = [line if count == 1 else f"{line} ({count} times)" for line, count in times.items()]
+    if news.count > len(news.lines):
+        lines.append(f"… and {news.count - len(news.lines)} more")
     return f"justtrades: {news.count} {_MANY[news.kind]}", "\n".join(lines)

@@ -73,8 +73,10 @@ def test_what_is_no_receipt_is_one_line(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JUSTTRADES_PORT", "9")
     (tmp_path / "other.json").write_text("[]")
-    for name in ("other.json", "missing.json", "nobody"):
+    (tmp_path / "export").write_text("[]")
+    for name in ("other.json", "missing.json", "nobody", "export"):
         assert run(["replay", name]) == 1
         told = capsys.readouterr()
         assert (told.out, told.err.count("\n")) == ("", 1)
+        assert ("is not a receipt" in told.err) == (name in ("other.json", "export")), "whatever its name ends with"
     assert run(["replay"]) == 2

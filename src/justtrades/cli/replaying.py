@@ -52,7 +52,8 @@ def replay(
 
 
 def _receipt(name: str) -> dict[str, Any]:
-    found = _from_file(Path(name)) if name.endswith(".json") else reach().read(f"/signals/{name}")
+    path = Path(name)
+    found = _from_file(path) if name.endswith(".json") or path.is_file() else reach().read(f"/signals/{name}")
     if not isinstance(found, dict) or not found.keys() >= _NEEDED:
         raise Failed(f"{name} is not a receipt: write one with `justtrades signals SIGNAL --export FILE`")
     return found

@@ -191,7 +191,7 @@ def cancel(lane: Lane, order: Order) -> CancelOrder | None:
 
 
 def _cause(lane: Lane, order: Order) -> SignalId | None:
-    """Whose receipt tells of it: an exit order moves or goes for the exit that is under way, else for the last entry."""
+    """Whose receipt tells of it: an exit order moves or goes for the exit under way, else for the last entry."""
     if not order.purpose.rests:
         return order.signal_id
     if lane.jobs and lane.jobs[0].exiting:
