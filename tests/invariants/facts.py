@@ -78,6 +78,8 @@ class Facts:
     """Until when the broker's penalty keeps entries away; None without one."""
     hands: dict[Place, datetime] = field(default_factory=dict)
     """When somebody else last acted at the broker, by place."""
+    taken: set[Place] = field(default_factory=set)
+    """Where a person let a lane go on: what was foreign may be ours since, or our books less than our fills."""
     killed_at: datetime | None = None
     """When the kill switch was acknowledged; None from the moment somebody lifts it."""
     broken: list[Broken] = field(default_factory=list)

@@ -9,6 +9,7 @@ from tests.invariants.checker import Change, Checker
 from tests.invariants.facts import Place, one_line
 
 LONGEST = 5.0
+LANE = "select quantity, foreign_quantity from lanes where account_id = ? and contract = ?"
 
 
 @dataclass
@@ -40,4 +41,11 @@ class Flat(Checker):
                 self.since.pop(place, None)
 
     def _resting(self, place: Place) -> str:
+        if place in self.facts.taken or self._asks(place):
+            return ""
         return one_line(o["id"] for o in self.facts.working(place) if self.facts.ours(o["id"]))
+
+    def _asks(self, place: Place) -> bool:
+        """The broker holds less than the books and no fill of this trade tells why: told, and a person's to decide."""
+        found = self.facts.rows(LANE, *self.facts.lane(place)) if place in self.facts.hands else []
+        return bool(found) and found[0][0] * found[0][1] < 0

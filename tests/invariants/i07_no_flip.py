@@ -32,6 +32,8 @@ class NoFlip(Checker):
         for change in changes:
             if change.kind == "fill" and change.created:
                 self._filled(change.entity)
+            elif change.kind == "fill" and not change.entity.get("active", True):
+                self.net[self.facts.place(change.entity["orderId"])] -= signed(change.entity)
             elif change.kind == "order" and change.created:
                 self._ordered(change.entity)
 

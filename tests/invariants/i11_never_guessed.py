@@ -13,7 +13,8 @@ from tests.invariants.facts import Place
 from tests.invariants.i10_in_order import place_of
 from tests.invariants.i14_age import moment
 
-ROUTES = "select r.signal_id, r.account_id, r.contract, r.outcome from signal_routes r"
+ROUTES = """select r.signal_id, r.account_id, r.contract, r.outcome from signal_routes r
+            join signals s on s.id = r.signal_id where s.verb != 'adopt'"""
 ENTRIES = """select id, quantity from orders where purpose = 'entry' and signal_id = ? and account_id = ?
              and contract = ?"""
 TOLD_LATE = "select 1 from signal_notes where signal_id = ? and text like '%after it counted as not placed%'"

@@ -40,7 +40,7 @@ class LeftAlone(Checker):
     def _liquidates(self, sent: Written) -> None:
         place = place_of(self, sent)
         at = self.facts.hands.get(place) if place is not None else None
-        if place is None or at is None or self.facts.now() - at < KNOWN_AFTER:
+        if place is None or place in self.facts.taken or at is None or self.facts.now() - at < KNOWN_AFTER:
             return
         standing = self.facts.standing(place)
         if standing.foreign and standing.foreign * standing.ours >= 0:

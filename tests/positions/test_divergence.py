@@ -9,6 +9,7 @@ import pytest
 
 from justtrades.positions import book
 from justtrades.positions.adoption import Adoption
+from justtrades.positions.commands import Liquidate
 from justtrades.positions.events import FillBusted, LaneResumed, OrderReported
 from justtrades.positions.model import (
     Action,
@@ -238,6 +239,22 @@ def test_a_part_lost_without_a_fill_shrinks_the_exit_when_a_person_resumes() -> 
     assert (world.held, [o.quantity for o in world.working()], world.lane.blocked) == (2, [2], None)
     world.move("105").wait(5)
     assert (world.trades()[-1].pnl, world.net) == (Decimal(20), 0)
+
+
+def test_a_close_of_what_the_broker_no_longer_holds_ends_though_liquidation_is_answered_with_nothing() -> None:
+    """An empty body is no answer (it reads as lost), and says the same however often it is asked for."""
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    lost(world, 1)
+    world.reach = lambda command: not isinstance(command, Liquidate)
+    close = world.alert(Verb.CLOSE)
+    world.wait(40)
+    assert world.outcome(close).outcome is Outcome.NEEDS_ATTENTION
+    assert "the broker is flat, our books are not" in world.outcome(close).reason
+    sent = len([c for c in world.commands if isinstance(c, Liquidate)])
+    world.wait(60)
+    assert len([c for c in world.commands if isinstance(c, Liquidate)]) == sent
 
 
 # ── exits taken away ─────────────────────────────────────────────────────────────────────────────────────

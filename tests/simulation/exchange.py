@@ -14,11 +14,11 @@ from decimal import Decimal
 from random import Random
 
 from justtrades.broker.simulator import ledger as real
-from justtrades.broker.simulator.book import TERMINAL, Account, Book
+from justtrades.broker.simulator.book import TERMINAL, Account, Book, Holding, Lot
 from justtrades.broker.simulator.calls import Call
 from justtrades.broker.simulator.counter import Counter
 from justtrades.broker.simulator.delivery import Manners
-from justtrades.broker.simulator.documents import Entity, day_number, dumps, loads
+from justtrades.broker.simulator.documents import Entity, day_number, dumps, instant, loads
 from justtrades.broker.simulator.floor import FIRST_ACCOUNT, Floor, History
 from justtrades.broker.simulator.ledger import Entry, Ledger
 from justtrades.broker.simulator.listing import Contract, find_contract
@@ -26,8 +26,10 @@ from justtrades.broker.simulator.matching import MARKET
 from justtrades.broker.simulator.replies import Reply
 from justtrades.broker.simulator.rules import Leg, Refused, Ticket, Unknown
 from justtrades.broker.simulator.sessions import Session, Sessions
+from justtrades.broker.simulator.settlement import average, match_lots
 from justtrades.broker.simulator.sockets import Sockets, Timing
-from justtrades.broker.simulator.tape import Event
+from justtrades.broker.simulator.tape import Event, Outcome, Tape
+from justtrades.broker.simulator.venue import Venue
 from tests.simulation import loop
 
 Row = tuple[int, int, bool, str]
@@ -166,6 +168,13 @@ class Exchange:
         """The broker's risk desk closes a position."""
         return await self._hand(lambda venue, now: venue.liquidate(account, self.contract(name), now, stamp=MANUAL))
 
+    async def bust(self, fill_id: int) -> None:
+        """The exchange undoes an execution: the fill is not active any more, the position as if it had never been."""
+        fill = next(row for row in self.documents("fill") if row["id"] == fill_id)
+        account = next(row for row in self.documents("order") if row["id"] == fill["orderId"])["accountId"]
+        outcome = await self.floor.act(lambda venue, now: _busted(venue, account, fill, now))
+        self.floor.tell(outcome.frames)
+
     async def _hand(self, verb: Callable[..., object]) -> bool:
         try:
             outcome = await self.floor.act(verb)  # type: ignore[arg-type]  # a lambda over the venue
@@ -213,3 +222,19 @@ class Exchange:
 
     def documents(self, kind: str) -> list[Entity]:
         return [loads(text) for text in self.floor.ledger.every(kind)]
+
+
+def _busted(venue: Venue, account: int, fill: Entity, now: datetime) -> Outcome:
+    """How a bust arrives is a guess (protocol.md section 8, row 30): the fill Updated with active false."""
+    key, sign = (account, fill["contractId"]), -1 if fill["action"] == "Buy" else 1
+    held, tape = venue.book.holding(*key, now), Tape()
+    lots, _ = match_lots(held, Lot(fill["id"], fill["qty"], Decimal(str(fill["price"]))), sign)
+    row = {name: kept for name, kept in held.row.items() if name != "netPrice"}
+    row |= {"timestamp": instant(now), "netPos": held.net + sign * fill["qty"]}
+    price = average(lots)
+    venue.book.holdings[key] = Holding(row if price is None else row | {"netPrice": price}, lots)
+    tape.updated("fill", fill | {"active": False})
+    tape.cut()
+    tape.updated("position", venue.book.holdings[key].row)
+    tape.cut()
+    return Outcome({}, tuple(tape.frames))

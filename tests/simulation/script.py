@@ -65,6 +65,7 @@ KINDS = (
     Kind("the broker says no", Weather(), (*TRADING, ("no", 6), ("limits", 2), ("slices", 2), ("roll", 1))),
     Kind("people", Weather(lost_answer=0.04), (*TRADING, ("person", 6), ("crash", 3), ("kill and crash", 2))),
     Kind("hands", Weather(lost_answer=0.02), (*TRADING, ("hand", 5))),
+    Kind("decisions", Weather(lost_answer=0.02), (*TRADING, ("hand", 5), ("bust", 1), ("resume", 2))),
     Kind("under way", IN_FLIGHT, (*TRADING, ("crash at a point", 2), ("crash under way", 4))),
     Kind("blind", replace(DEAF, lag=0.0), (*TRADING, ("blind", 5))),
     Kind("held up", Weather(late_entry=0.25, lost_answer=0.02), TRADING),
@@ -342,7 +343,32 @@ async def _hand(world: World, rng: Random) -> None:
             pass
 
 
+async def _bust(world: World, rng: Random) -> None:
+    """The exchange undoes one of the newest executions."""
+    place = (world.exchange.account_id(1), world.exchange.contract("MNQZ6").id)
+    fills = [fill for order in world.facts.orders_at(place) for fill in world.facts.fills_of(order["id"])]
+    ended = [fill for fill in fills if world.facts.docs["order"][fill["orderId"]]["ordStatus"] == "Filled"]
+    if ended:
+        fill_id = rng.choice(ended[-3:])["id"]
+        world.facts.hands[place] = loop.clock()
+        world.trace.tell(f"* the exchange undoes fill {fill_id}")
+        await world.exchange.bust(fill_id)
+
+
+async def _resume(world: World, rng: Random) -> None:
+    """A person lets the lane go on: takes over what is not ours, or leaves it."""
+    adopt, account, name = rng.random() < 0.5, world.account(1), ContractName("MNQZ6")
+    world.trace.tell(f"* somebody: resume, {'adopt' if adopt else 'leave'}")
+    place = (world.exchange.account_id(1), world.exchange.contract("MNQZ6").id)
+    world.facts.hands[place] = loop.clock()
+    world.facts.taken.add(place)
+    whose = rng.choice([None, RecorderId("r1")])
+    world.door(world.press("resume", account, name, adopt, "somebody", whose))
+
+
 ACTS: dict[str, Act] = {
+    "bust": _bust,
+    "resume": _resume,
     "person": _person,
     "disk": _disk,
     "no": _no,

@@ -13,10 +13,12 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+from justtrades.broker.port import BrokerError
 from justtrades.broker.simulator.tape import Event
 from justtrades.positions.model import AccountId, Lane, News, Noted, SignalDone, TradeClosed
 from justtrades.positions.recorder import Recorder
 from justtrades.store.session import NotDurable
+from justtrades.takeover import CannotAdopt
 from tests.invariants.checker import Written
 from tests.invariants.facts import Answered, Facts, Traded
 from tests.simulation import loop
@@ -256,7 +258,7 @@ class World(Troubled):
         await engine.desk.started()
         try:
             await getattr(engine.desk, verb)(*arguments)
-        except (LookupError, NotDurable) as error:
+        except (LookupError, NotDurable, CannotAdopt, BrokerError) as error:
             self.trace.tell(f"    somebody is told: {error}")
             return False
         return True

@@ -292,7 +292,8 @@ def _exit_result(lane: Lane, job: Job, limits: Limits) -> JobDecision | None:
         return _exit_done(lane, job)
     if job.exit_refusal is not None and job.exit_tries >= limits.exit_refusals:
         return _exit_failed(lane, job, Outcome.REJECTED, job.exit_refusal)
-    if job.exit_tries and lane.broker_quantity == 0 and book.held(lane) + book.foreign_quantity(lane) == 0:
+    tried = job.exit_tries or lane.retries  # a liquidation whose answer said nothing counts as no try
+    if tried and lane.broker_quantity == 0 and book.held(lane) + book.foreign_quantity(lane) == 0:
         text = "the broker is flat, our books are not, and no fill tells why: resume the lane to follow the broker"
         return _exit_failed(lane, job, Outcome.NEEDS_ATTENTION, text)
     return None
