@@ -72,6 +72,11 @@ class AccountWatch:
             return None
         return row.why or "the account cannot trade" if not row.active else row.halt_reason or "the account is halted"
 
+    def unlisted(self, account_id: AccountId) -> bool:
+        """The broker does not show it any more: what is held there cannot be compared."""
+        row = self.rows.get(account_id)
+        return row is not None and not row.active and row.why in (accounts.GONE, accounts.NONE_LISTED)
+
     async def resume(self, account_id: AccountId) -> bool:
         """A person lets the account go on; False when there is none."""
         row = self.rows.get(account_id)

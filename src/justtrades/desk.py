@@ -515,10 +515,18 @@ class Desk:
         return reasons
 
     def _lanes_not_ready(self) -> list[str]:
+        views = self.lanes()
         return [
-            f"{view.contract} on {view.account_id} is in doubt for {view.doubt_seconds:.0f} s"
-            for view in self.lanes()
-            if view.doubt_seconds > DOUBT_SHOWN.total_seconds()
+            *(
+                f"{view.contract} on {view.account_id} is in doubt for {view.doubt_seconds:.0f} s"
+                for view in views
+                if view.doubt_seconds > DOUBT_SHOWN.total_seconds()
+            ),
+            *(
+                f"{view.contract} is held on {view.account_id}, which the broker does not list"
+                for view in views
+                if view.quantity and self._watch.unlisted(view.account_id)
+            ),
         ]
 
     def _view(self, key: LaneKey, executor: Executor) -> LaneView:

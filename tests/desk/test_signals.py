@@ -223,6 +223,18 @@ async def test_an_account_the_broker_no_longer_lists_takes_no_entry(here: World)
 
 
 @played()
+async def test_a_position_on_an_account_the_broker_does_not_list_is_not_ready(here: World) -> None:
+    await here.trade(Verb.BUY)
+    listed, here.broker.listed = here.broker.listed, here.broker.listed[1:]
+    here.broker.sync()
+    await asyncio.sleep(0.1)
+    assert any("does not list" in reason for reason in here.desk.not_ready())
+    here.broker.listed = listed
+    here.broker.sync()
+    await here.until(lambda: not here.desk.not_ready())
+
+
+@played()
 async def test_an_unknown_symbol_is_blocked_with_a_sentence(here: World) -> None:
     outcome, reason = await here.outcome(await here.alert(Verb.BUY, recorder(symbol="NOSUCH1!")))
     assert outcome is Outcome.BLOCKED
