@@ -8,12 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, select
 
 from justtrades.broker.port import Account, ContractRecord
 from justtrades.positions.model import AccountId, BrokerAccountId, ConnectionId, ContractName, RecorderId, Stop, Target
 from justtrades.positions.prices import Distance, Unit
 from justtrades.positions.recorder import Recorder, Route
-from justtrades.store import accounts, books, connections, keys, recorders, switches
+from justtrades.store import accounts, books, connections, keys, recorders, switches, tables
 from justtrades.store.connections import ConnectionRow, Token
 from justtrades.store.secrets import Box, NotOpened, hashed, new_key, new_token
 from justtrades.store.session import Database
@@ -150,6 +151,26 @@ async def test_an_account_keeps_its_id_and_its_halt_and_one_that_vanished_is_ina
 
 
 # ── recorders ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_secret_swapped_in_from_another_row_closes_that_recorder_and_no_other(lite: Database) -> None:
+    rows = [replace(RECORDER, id=RecorderId(f"r-{n}"), name=f"r-{n}", secret=f"hunter-{n}") for n in range(3)]
+
+    def add(connection: Connection) -> None:
+        for recorder in rows:
+            recorders.add(connection, BOX, recorder, new_token(), START)
+
+    await lite.write(add)
+
+    def swap(connection: Connection) -> None:
+        table = tables.recorders
+        other = select(table.c.secret).where(table.c.id == "r-1").scalar_subquery()
+        connection.execute(table.update().where(table.c.id == "r-0").values(secret=other))
+
+    await lite.write(swap)
+    read = {row.recorder.name: row.recorder.secret for row in await lite.read(lambda c: recorders.every(c, BOX))}
+    assert (read["r-1"], read["r-2"]) == ("hunter-1", "hunter-2")
+    assert read["r-0"] not in (None, "", "hunter-0", "hunter-1")
 
 
 async def test_a_recorder_comes_back_as_it_was_with_its_secret(db: Database) -> None:

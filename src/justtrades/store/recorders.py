@@ -7,6 +7,7 @@ alert in TradingView has to be edited by hand.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,8 +17,10 @@ from sqlalchemy import Connection, Row, bindparam, select
 from justtrades.positions.model import RecorderId
 from justtrades.positions.recorder import Recorder
 from justtrades.store import codec
-from justtrades.store.secrets import Box, hashed
+from justtrades.store.secrets import Box, NotOpened, hashed, new_token
 from justtrades.store.tables import recorder_tokens, recorders
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,17 @@ def _values(box: Box, recorder: Recorder) -> dict[str, Any]:
 def _row(box: Box, row: Row[Any]) -> RecorderRow:
     recorder = codec.recorder_from(row.rules_json)
     if row.secret is not None:
-        recorder = replace(recorder, secret=box.open(row.secret, about(row.id)))
+        recorder = replace(recorder, secret=_opened(box, row))
     return RecorderRow(recorder, row.created_at, row.updated_at)
+
+
+def _opened(box: Box, row: Row[Any]) -> str:
+    """The secret, or one that nobody knows: a recorder whose secret does not open takes no alert, the others go on."""
+    try:
+        return box.open(row.secret, about(row.id))
+    except NotOpened as error:
+        log.error("recorder %s takes no alert until it is given a new secret: %s", row.name, error)
+        return new_token()
 
 
 def about(recorder_id: str) -> str:
