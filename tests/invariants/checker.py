@@ -28,6 +28,8 @@ class Written:
     life: int
     answer: str = ""
     """What the broker said, whether or not it arrived."""
+    status: int = 0
+    """Of the answer that came back; 0 without one."""
     answered: bool = False
     """Something came back to the sender."""
 

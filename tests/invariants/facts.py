@@ -74,8 +74,6 @@ class Facts:
     answers: list[Answered] = field(default_factory=list)
     budget: int = 60
     secrets: tuple[str, ...] = ()
-    resting_until: datetime | None = None
-    """Until when the broker's penalty keeps entries away; None without one."""
     hands: dict[Place, datetime] = field(default_factory=dict)
     """When somebody else last acted at the broker, by place."""
     taken: set[Place] = field(default_factory=set)

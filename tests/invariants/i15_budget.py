@@ -12,6 +12,8 @@ from tests.invariants.checker import Checker, Written
 
 MINUTE = 60.0
 PUBLISHED = 5_000
+PENALTY, RESTS, HEARD = 429, 39.0, 0.05
+"""The simulated engine rests 40 s (`life.PENALTY_REST`); requests of other lanes may be leaving as it is heard."""
 ENTRY = "select 1 from orders where id = ? and purpose = 'entry'"
 
 
@@ -19,6 +21,8 @@ ENTRY = "select 1 from orders where id = ? and purpose = 'entry'"
 class WithinBudget(Checker):
     id = "I15"
     sent: deque[float] = field(default_factory=deque)
+    punished: float | None = None
+    """When the last 429 was heard; None from the moment a read works again."""
 
     def written(self, sent: Written) -> None:
         while self.sent and self.sent[0] <= sent.at - MINUTE:
@@ -31,8 +35,15 @@ class WithinBudget(Checker):
             return
         if before >= self.facts.budget:
             self.broken(f"an entry left as request {before + 1} of a minute that has {self.facts.budget}")
-        if self.facts.resting_until is not None and self.facts.now() < self.facts.resting_until:
-            self.broken(f"an entry left before {self.facts.resting_until:%H:%M:%S}, when the broker's penalty ends")
+        if self.punished is not None and HEARD < sent.at - self.punished < RESTS:
+            self.broken(f"an entry left {sent.at - self.punished:.1f} s after a 429, and no read has worked since")
+
+    def over(self, sent: Written) -> None:
+        if sent.status == PENALTY:
+            self.punished = self.condition.now
+        elif sent.answered and not sent.mutates:
+            self.punished = None
 
     def died(self) -> None:
+        self.punished = None
         self.sent.clear()

@@ -22,7 +22,7 @@ from pytest import MonkeyPatch  # noqa: PT013 - the class itself is the seam
 from justtrades import desk, dispatch, executor, past
 from justtrades.api import webhook
 from justtrades.broker import port
-from justtrades.broker.tradovate import broker, budget, calls, rest
+from justtrades.broker.tradovate import broker, budget, calls, penalty, rest
 from justtrades.login import Login
 from justtrades.positions import book, exits, fold, jobs, plan, settle
 from justtrades.positions.events import AnswerLost, CallNotSent
@@ -223,6 +223,10 @@ def _no_budget(patch: MonkeyPatch) -> None:
     patch.setattr(budget.Budget, "turn", turn)
 
 
+def _no_penalty(patch: MonkeyPatch) -> None:
+    patch.setattr(penalty.Penalty, "admit", lambda *_: None)
+
+
 # ── what is durable ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -360,6 +364,7 @@ ABLATIONS: tuple[Ablation, ...] = (
     Ablation("the kill switch outlives a restart", _kill_is_forgotten, "people", ("I13",), 0),
     Ablation("an entry too old stays here", _late_entries_leave, "answers", ("I14",), 2),
     Ablation("requests keep to the budget", _no_budget, "answers", ("I15",), 2),
+    Ablation("entries rest when the broker says 429", _no_penalty, "penalty", ("I15",), 12),
     Ablation("an alert is kept before it is answered", _answer_before_the_commit, "crashes", ("I1",), 3),
     Ablation("a repeat is one signal", _repeats_are_new, "calm", ("I3",), 0),
     Ablation("saved, then sent", _act_before_saving, "crashes", ("I16", "I3"), 0),

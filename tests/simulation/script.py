@@ -68,6 +68,7 @@ KINDS = (
     Kind("decisions", Weather(lost_answer=0.02), (*TRADING, ("hand", 5), ("bust", 1), ("resume", 2))),
     Kind("under way", IN_FLIGHT, (*TRADING, ("crash at a point", 2), ("crash under way", 4))),
     Kind("blind", replace(DEAF, lag=0.0), (*TRADING, ("blind", 5))),
+    Kind("penalty", Weather(lost_answer=0.02), (*TRADING, ("penalty", 2))),
     Kind("held up", Weather(late_entry=0.25, lost_answer=0.02), TRADING),
     Kind("everything", EVERYTHING, TRADING + CRASHES + STREAM + REST, contracts=2),
 )
@@ -196,6 +197,19 @@ async def _blind(world: World, rng: Random) -> None:
     world.trace.tell(f"* reads of {word!r} fail")
     asyncio.get_running_loop().call_later(rng.uniform(10, 45), _sees_again, world)
     await _alert(world, rng)
+
+
+async def _penalty(world: World, rng: Random) -> None:
+    """The broker answers nothing but 429 for a while."""
+    world.net.weather = replace(world.net.weather, penalty=True)
+    world.trace.tell("* everything is answered 429")
+    asyncio.get_running_loop().call_later(rng.uniform(2, 20), _penalty_ends, world)
+    await _alert(world, rng)
+
+
+def _penalty_ends(world: World) -> None:
+    world.net.weather = replace(world.net.weather, penalty=False)
+    world.trace.tell("* no 429 any more")
 
 
 def _sees_again(world: World) -> None:
@@ -388,6 +402,7 @@ ACTS: dict[str, Act] = {
     "crash under way": _crash_under_way,
     "kill and crash": _kill_and_crash,
     "blind": _blind,
+    "penalty": _penalty,
     "socket": _socket,
 }
 

@@ -51,6 +51,8 @@ class Weather:
     """A list lacks one of its rows."""
     blind: str = ""
     """Reads of endpoints with this word in their name fail, all of them; empty: none do."""
+    penalty: bool = False
+    """Everything is answered 429."""
     late_entry: float = 0.0
     """An entry that nobody waits for any more arrives after all."""
     frames_lost: float = 0.0
@@ -118,7 +120,7 @@ class Wire(httpx.AsyncBaseTransport):
             answer = net.spawn(self._carried(call, sent))
             await self._point(sent, "after the write")
             reply = await asyncio.shield(answer)
-            sent.answered = reply is not None
+            sent.answered, sent.status = reply is not None, reply.status if reply is not None else 0
             await self._alive()
             await self._point(sent, "before the answer is read")
         finally:
@@ -143,6 +145,8 @@ class Wire(httpx.AsyncBaseTransport):
         await asyncio.sleep(net.delay())
         if not sent.mutates and net.weather.blind and net.weather.blind in sent.endpoint:
             return replies.plain(503, "")
+        if net.weather.penalty:
+            return replies.plain(429, "")
         if net.enters(sent) and net.chance(net.weather.late_entry):
             net.told("    the request is held up")
             await asyncio.sleep(net.rng.uniform(*HELD_UP))
