@@ -61,6 +61,7 @@ class Shared(Generic[T]):
         self._pause = pause
         self._running: asyncio.Task[T] | None = None
         self._next: asyncio.Task[T] | None = None
+        self._over = False
 
     @property
     def coming(self) -> bool:
@@ -68,6 +69,9 @@ class Shared(Generic[T]):
         return self._next is not None
 
     async def get(self) -> T:
+        """Raises what the read raises, and `Unreachable` once this was cancelled: nothing begins after the end."""
+        if self._over:
+            raise Unreachable("offline", "the connection was closed")
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running))
             self._next.add_done_callback(_noticed)
@@ -81,6 +85,7 @@ class Shared(Generic[T]):
         return await self._read()
 
     def cancel(self) -> None:
+        self._over = True
         for task in (self._running, self._next):
             if task is not None:
                 task.cancel()
