@@ -6,7 +6,6 @@ import json
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ import jsonschema
 import pytest
 
 import justtrades.broker.tradovate as adapter
-from justtrades.broker.port import AuditId, Exchange, Synced
+from justtrades.broker.port import Synced
 from justtrades.broker.simulator import Paper, serve_paper
 from justtrades.broker.simulator.counter import Counter
 from justtrades.broker.tradovate import Credentials, MemoryTokenBox, TradovateBroker, TradovateSettings, exact
@@ -23,6 +22,7 @@ from justtrades.broker.tradovate.oauth import OAuthClient
 from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, PlaceOrder
 from justtrades.positions.model import Action, ClientOrderId, ContractName, Order, OrderType, Purpose
 from tests.broker import published
+from tests.broker.conformance.stage import Notebook
 from tests.broker.tradovate.test_requests import COMMANDS, prepared
 
 DOCUMENT: Final = Path(__file__).parents[3] / "shared" / "tradovate" / "openapi.json"
@@ -111,21 +111,8 @@ def test_every_endpoint_the_adapter_names_stands_in_the_table() -> None:
     assert named <= published.known()
 
 
-class Notebook:
+class Sent(Notebook):
     """Every request that went out, in the words the audit keeps."""
-
-    def __init__(self) -> None:
-        self.rows: dict[AuditId, Exchange] = {}
-        self._numbers = count(1)
-
-    def new_id(self) -> AuditId:
-        return AuditId(str(next(self._numbers)))
-
-    async def before(self, exchange: Exchange) -> None:
-        self.rows[exchange.id] = exchange
-
-    def after(self, exchange: Exchange) -> None:
-        self.rows[exchange.id] = exchange
 
     @property
     def sent(self) -> list[tuple[str, dict[str, Any]]]:
@@ -158,7 +145,7 @@ async def trade(broker: TradovateBroker) -> None:
 
 
 async def test_the_exchange_of_an_authorization_code_is_valid(tmp_path: Path) -> None:
-    notes = Notebook()
+    notes = Sent()
     async with serve_paper(Paper(tmp_path / "ledger.db", market="still")) as url:
         client = OAuthClient("https://somewhere.invalid/oauth", f"{url}/auth/oauthtoken", "7", "not-a-secret")
         exchange = CodeExchange(client, notes, lambda: datetime.now(UTC), 5.0)
@@ -182,7 +169,7 @@ async def test_every_sync_request_is_valid_also_the_one_that_asks_by_type(
 
     monkeypatch.setattr(Counter, "take", counted)
     async with serve_paper(Paper(tmp_path / "ledger.db", market="still", faults="bare_sync")) as url:
-        broker = TradovateBroker(TradovateSettings(url, Credentials("a", "b")), Notebook(), MemoryTokenBox())
+        broker = TradovateBroker(TradovateSettings(url, Credentials("a", "b")), Sent(), MemoryTokenBox())
         await broker.start()
         try:
             async for report in broker.reports():
@@ -196,7 +183,7 @@ async def test_every_sync_request_is_valid_also_the_one_that_asks_by_type(
 
 
 async def test_every_request_of_a_whole_session_is_valid(tmp_path: Path) -> None:
-    notes = Notebook()
+    notes = Sent()
     credentials = Credentials("trader", "any", device_id="one-machine", cid="8", sec="secret")
     async with serve_paper(Paper(tmp_path / "ledger.db", market="still", clock=lambda: NOW)) as url:
         settings = TradovateSettings(base_url=url, credentials=credentials, budget_per_minute=1_000)
