@@ -416,6 +416,18 @@ def test_a_second_target_under_one_id_is_cancelled_and_told() -> None:
     assert "found twice" in alarms(world)
 
 
+def test_a_second_close_under_one_id_is_cancelled_before_it_can_turn_the_position() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    world.alert(Verb.CLOSE)
+    while not any(o.purpose is Purpose.CLOSE for o in world.lane.orders):
+        world.tell(world.queue.pop(0))
+    twin = doubled(world, Purpose.CLOSE, Status.WORKING)
+    world.wait(10)
+    assert (twin.status, world.held, world.net) == (Status.CANCELED, 0, 0)
+
+
 def test_a_second_entry_that_has_filled_is_ours_protected_and_needs_a_person() -> None:
     world = started()
     signal = world.alert(Verb.BUY)

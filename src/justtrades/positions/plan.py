@@ -290,7 +290,7 @@ def _close_at_market(lane: Lane, job: Job | None, to: int, now: datetime) -> Pla
 def _only_ours(lane: Lane, to: int) -> bool:
     """All of it shall go, and whatever the broker holds is ours: liquidation cannot touch anybody else's."""
     held, foreign = book.held(lane), book.foreign_quantity(lane)
-    return to == 0 and not lane.left and held * foreign <= 0 and _at_most(lane.broker_quantity or 0, held)
+    return to == 0 and held * foreign <= 0 and _at_most(lane.broker_quantity or 0, held)
 
 
 def _at_most(quantity: int, held: int) -> bool:
@@ -299,11 +299,8 @@ def _at_most(quantity: int, held: int) -> bool:
 
 
 def offset_by_foreign(lane: Lane) -> bool:
-    """The broker holds less than our books: only its own position may be closed, never ours by count.
-
-    What a person left on the other side explains such a difference, and then ours is closed by count.
-    """
-    return book.held(lane) * (book.foreign_quantity(lane) - lane.left) < 0
+    """The broker holds less than our books: only its own position may be closed, never ours by count."""
+    return book.held(lane) * book.foreign_quantity(lane) < 0
 
 
 def _lost_one(lane: Lane, job: Job | None) -> bool:
