@@ -588,7 +588,7 @@ def _event_of(report: LaneReport) -> Event:
             return OrderReported(order)
         case FillReport(_, _, fill):
             return OrderFilled(fill)
-        case BustReport(_, _, fill_id):
-            return FillBusted(fill_id)
+        case BustReport(_, _, fill_id, fill):
+            return FillBusted(fill_id, fill)
         case PositionReport(_, _, quantity, at):
             return PositionReported(quantity, at)

@@ -87,6 +87,8 @@ def _promise(lane: Lane, now: datetime) -> str:
     if not book.held(lane):
         return ""
     checked = _ago(lane.checked_at, now)
+    if not book.at_broker(lane):
+        return f"the broker holds none of it, checked {checked}"
     if not exits.wanted(lane) and not any(job.exiting for job in lane.jobs):
         return f"its rules ask for no exit, checked {checked}"
     if exits.protected(lane):
@@ -101,5 +103,5 @@ def _ago(at: datetime | None, now: datetime) -> str:
 
 
 def _exit_view(lane: Lane, order: Order) -> ExitView:
-    left = order.quantity - book.filled(lane, order)
+    left = order.quantity - book.executed(lane, order)
     return ExitView(order.price or Decimal(0), left, order.broker_id)

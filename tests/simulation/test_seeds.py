@@ -12,7 +12,7 @@ from math import gcd
 
 import pytest
 
-from tests.simulation.script import KINDS, Kind, play
+from tests.simulation.script import KINDS, Kind, named, play
 from tests.simulation.soak import CORE_EVERY, Soaked, every_seed, failed, quiet
 
 SECONDS = 90.0
@@ -23,6 +23,18 @@ def test_each_kind_of_misfortune_leaves_books_and_broker_equal(kind: Kind) -> No
     with quiet():
         broken = [story for seed in range(4) if (story := failed(play(seed, kind))) is not None]
     assert not broken, broken[0]
+
+
+FOUND_ONCE = [(734872746, "decisions"), (100000298, "decisions")]
+"""Closes that waited for ever, and a stop for more than the broker held, after an execution of a finished trade was
+undone."""
+
+
+@pytest.mark.parametrize(("seed", "kind"), FOUND_ONCE)
+def test_a_seed_that_once_failed_holds(seed: int, kind: str) -> None:
+    with quiet():
+        story = failed(play(seed, named(kind)))
+    assert story is None, story
 
 
 def test_fresh_seeds_hold(capsys: pytest.CaptureFixture[str]) -> None:

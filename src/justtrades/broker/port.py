@@ -177,6 +177,8 @@ class BustReport:
     account: BrokerAccountId
     contract: ContractName
     fill_id: FillId
+    fill: Fill | None = None
+    """What it was, as far as the broker still says."""
 
 
 @dataclass(frozen=True, slots=True)

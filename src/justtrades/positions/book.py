@@ -103,6 +103,23 @@ def foreign_quantity(lane: Lane) -> int:
     return standing(lane).foreign
 
 
+def lacks(lane: Lane) -> int:
+    """Signed contracts of ours that the broker does not hold: something that is not ours stands against them."""
+    known = standing(lane)
+    return -_reduction(known.foreign, known.held)
+
+
+def agrees(lane: Lane) -> bool:
+    """The broker's position is ours and what we know to be foreign."""
+    known = standing(lane)
+    return lane.broker_quantity == known.held + known.foreign
+
+
+def at_broker(lane: Lane) -> int:
+    """Signed contracts of ours that the broker still holds, as far as that is certain."""
+    return held(lane) - (lane.short.sure if lane.short is not None else 0)
+
+
 def average_price(lane: Lane) -> Decimal | None:
     """Average price of the open part in points; adds move it, reductions do not. None when flat."""
     position, cost = 0, Fraction(0)
@@ -143,6 +160,11 @@ def filled(lane: Lane, order: Order) -> int:
     return sum(f.quantity for f in order_fills(lane, order))
 
 
+def executed(lane: Lane, order: Order) -> int:
+    """Contracts of this order that were ever executed, those included that the exchange undid afterwards."""
+    return filled(lane, order) + sum(f.quantity for f in lane.undone if f.broker_order_id == order.broker_id)
+
+
 def claimed(order: Order) -> int:
     """Contracts the broker says are filled, whether or not the fills are here.
 
@@ -154,9 +176,7 @@ def claimed(order: Order) -> int:
 
 def settled(lane: Lane, order: Order) -> bool:
     """Ended, and every fill it claims is here (or was busted since)."""
-    if not order.status.ended:
-        return False
-    return bool(lane.busted) or filled(lane, order) >= claimed(order)
+    return order.status.ended and executed(lane, order) >= claimed(order)
 
 
 def unsettled(lane: Lane) -> tuple[Order, ...]:

@@ -78,7 +78,11 @@ class OrderFilled:
 
 @dataclass(frozen=True, slots=True)
 class FillBusted:
+    """The exchange undid an execution. `fill` is what it was, given when these books counted it once; they may have
+    let go of it since."""
+
     fill_id: FillId
+    fill: Fill | None = None
 
 
 @dataclass(frozen=True, slots=True)

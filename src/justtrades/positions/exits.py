@@ -1,9 +1,10 @@
 """Which targets and stops should rest for what is held, and the one change that brings them nearer.
 
 Wanted is computed from the fills alone: one leg per target of the terms, each with its share of what was
-entered less what it has filled, all legs together exactly what is held; prices from the average, rounded
-towards the promise. What rests is compared leg by leg. With a stop, target and stop of a leg are placed as an
-OCO pair, so that two orders that reduce the position can never both fill, whether we run or not.
+entered less what it has filled, all legs together exactly what is held (less what the broker certainly lacks);
+prices from the average, rounded towards the promise. What rests is compared leg by leg. With a stop, target and
+stop of a leg are placed as an OCO pair, so that two orders that reduce the position can never both fill, whether
+we run or not.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ Step = Place | Change | Remove
 
 def wanted(lane: Lane) -> tuple[Leg, ...]:
     """The legs that should rest now; none when flat, on the wrong side, or while the position is being closed."""
-    trade, quantity = lane.trade, abs(book.held(lane))
+    trade, quantity = lane.trade, abs(book.at_broker(lane))
     average = book.average_price(lane)
     if trade is None or average is None or quantity == 0 or book.held(lane) * trade.side.sign < 0:
         return ()
@@ -133,7 +134,7 @@ def resting_for_all(lane: Lane) -> bool:
 
 
 def _fits(lane: Lane, order: Order, leg: Leg, price: Decimal) -> bool:
-    return order.price == price and order.quantity - book.filled(lane, order) == leg.quantity
+    return order.price == price and order.quantity - book.executed(lane, order) == leg.quantity
 
 
 def _resting(lane: Lane, index: int, purpose: Purpose) -> list[Order]:
@@ -227,7 +228,7 @@ def _mend(lane: Lane, leg: Leg, order: Order, price: Decimal, now: datetime, lim
     replace_it = lane.trade is not None and lane.trade.terms.target_update is TargetUpdate.REPLACE
     if replace_it or order.modify_refused >= 2:
         return Remove(order) if may_cancel(order, now, limits) else None
-    return Change(order, leg.quantity + book.filled(lane, order), price)
+    return Change(order, leg.quantity + book.executed(lane, order), price)
 
 
 def orders_of(lane: Lane, leg: Leg, ids: tuple[str, str], now: datetime) -> tuple[Order, Order | None]:

@@ -45,7 +45,6 @@ from justtrades.positions.model import (
     Divergence,
     Doubt,
     Fill,
-    FillId,
     Job,
     Lane,
     Noted,
@@ -54,7 +53,7 @@ from justtrades.positions.model import (
     Purpose,
     Status,
 )
-from justtrades.positions.settle import exit_denied, settle
+from justtrades.positions.settle import exit_denied, settle, surely_short
 from justtrades.positions.values import replace
 
 NOT_FOUND = "not found at the broker"
@@ -79,8 +78,8 @@ def _fold(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:  # n
             return _report(lane, order, now)
         case OrderFilled(fill):
             return _fill(lane, fill)
-        case FillBusted(fill_id):
-            return _bust(lane, fill_id)
+        case FillBusted():
+            return _bust(lane, event, now)
         case PositionReported(quantity, _):
             return _position_said(lane, quantity)
         case Looked():
@@ -285,7 +284,7 @@ def _resumed(lane: Lane, event: LaneResumed, now: datetime) -> Lane:
     if event.adoption is not None:
         lane = adopt(lane, event.adoption, now)
     left = book.foreign_quantity(lane)
-    return replace(lane, left=left, divergence=None, retry_at=None, retries=0, picture_wanted=True)
+    return replace(lane, left=left, divergence=None, retry_at=None, retries=0, stuck_since=None, picture_wanted=True)
 
 
 def _not_at_broker(lane: Lane) -> int:
@@ -401,11 +400,19 @@ def _fill(lane: Lane, fill: Fill) -> Lane:
     return _liquidated(lane, fill.quantity) if fill.broker_order_id in lane.liquidators else lane
 
 
-def _bust(lane: Lane, fill_id: FillId) -> Lane:
+def _bust(lane: Lane, event: FillBusted, now: datetime) -> Lane:
+    """Of the fills here it leaves. Of a trade that is over, what it had closed (or opened) stands again, and not as
+    ours: known for sure, and so before any position list shows it."""
+    fill_id = event.fill_id
     if fill_id in lane.busted:
         return lane
-    fills = tuple(f for f in lane.fills if f.id != fill_id)
-    lane = replace(lane, fills=fills, busted=(*lane.busted, fill_id), picture_wanted=True)
+    lane = replace(lane, busted=(*lane.busted, fill_id), picture_wanted=True)
+    here = next((f for f in lane.fills if f.id == fill_id), None)
+    if here is not None:
+        fills = tuple(f for f in lane.fills if f.id != fill_id)
+        lane = replace(lane, fills=fills, undone=(*lane.undone, here))
+    elif event.fill is not None:
+        lane = surely_short(lane, replace(lane, foreign=lane.foreign - event.fill.signed), now)
     signal_id = lane.trade.signal_id if lane.trade else None
     return tell(lane, Noted(signal_id, f"the exchange undid fill {fill_id}", alarm=True))
 
@@ -501,7 +508,7 @@ def _settle_short(lane: Lane, picture: PictureTaken, limits: Limits) -> Lane:
     if picture.quantity != _expected(lane) or book.standing(lane).waiting:
         return lane
     for order in lane.orders:
-        done, ended = book.filled(lane, order), order.ended_at
+        done, ended = book.executed(lane, order), order.ended_at
         short = order.status is Status.FILLED and order.claimed <= done < order.quantity and done > 0
         if short and ended is not None and picture.began_at >= ended + limits.missing_after:
             lane = put(lane, replace(order, quantity=done))

@@ -292,10 +292,22 @@ def _exit_result(lane: Lane, job: Job, limits: Limits) -> JobDecision | None:
         return _exit_done(lane, job)
     if job.exit_refusal is not None and job.exit_tries >= limits.exit_refusals:
         return _exit_failed(lane, job, Outcome.REJECTED, job.exit_refusal)
+    missing = _not_at_broker(lane, job)
+    return _exit_failed(lane, job, Outcome.NEEDS_ATTENTION, missing) if missing is not None else None
+
+
+def _not_at_broker(lane: Lane, job: Job) -> str | None:
+    """Why nothing is left to close, though our books hold more than shall remain: the broker does not."""
+    if not book.lacks(lane) or not book.agrees(lane) or not looked_since(lane, job.signal.received_at):
+        return None
+    held, shown = book.held(lane), lane.broker_quantity or 0
     tried = job.exit_tries or lane.retries  # a liquidation whose answer said nothing counts as no try
-    if tried and lane.broker_quantity == 0 and book.held(lane) + book.foreign_quantity(lane) == 0:
-        text = "the broker is flat, our books are not, and no fill tells why: resume the lane to follow the broker"
-        return _exit_failed(lane, job, Outcome.NEEDS_ATTENTION, text)
+    if shown == 0:
+        flat = "the broker is flat, our books are not, and no fill tells why: resume the lane to follow the broker"
+        return flat if tried or job.exit_to else None
+    if shown * held < 0 or abs(shown) <= abs(job.exit_to):
+        shows = f"the broker holds {shown:+d} {lane.contract.name}, our books {held:+d}"
+        return f"{shows}: it has no more of ours to close; resume the lane to follow the broker"
     return None
 
 

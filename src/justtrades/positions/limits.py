@@ -29,8 +29,12 @@ class Limits:
     divergence_seen: int = 3
     divergence_for: timedelta = timedelta(seconds=11)
     """A position list may lag ten seconds behind."""
+    short_for: timedelta = timedelta(seconds=30)
+    """How long after a person was told pictures must go on showing less than our books, before exits are cut to it."""
     change_trusted_after: timedelta = timedelta(seconds=5)
     """A picture this much later than an accepted change shows what the broker made of it."""
+    patience: timedelta = timedelta(seconds=45)
+    """How long a signal waits for a broker that is seen and changes nothing, before it ends for a person."""
     exit_tries: int = 8
     exit_refusals: int = 5
     cancels: int = 5

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from justtrades.positions import book, exits, follow
+from justtrades.positions import book, exits, follow, patience
 from justtrades.positions.changes import put, put_job, tell
 from justtrades.positions.commands import (
     CancelOrder,
@@ -41,6 +41,7 @@ from justtrades.positions.model import (
     SignalDone,
     Status,
 )
+from justtrades.positions.patience import GiveUp
 from justtrades.positions.plan import Decision, GoFlat, plan, wake_at
 from justtrades.positions.rules import rules
 from justtrades.positions.settle import go_flat
@@ -79,7 +80,7 @@ def decide(lane: Lane, now: datetime, limits: Limits) -> Step:
     for _ in range(MOST_DECISIONS + 4 * len(lane.jobs)):
         decision = plan(lane, now, limits)
         if decision is None:
-            lane = _watch(lane, now, limits)
+            lane = patience.watched(_watch(lane, now, limits), now, limits)
             return Step(lane, tuple(commands), wake_at(lane, now, limits))
         lane = record(lane, decision, now, limits)
         if isinstance(decision, Command):
@@ -87,11 +88,13 @@ def decide(lane: Lane, now: datetime, limits: Limits) -> Step:
     raise Loop("decisions without end")
 
 
-def record(lane: Lane, decision: Decision, now: datetime, limits: Limits) -> Lane:
+def record(lane: Lane, decision: Decision, now: datetime, limits: Limits) -> Lane:  # noqa: PLR0911 - one arm a decision
     """The lane knowing that this was decided."""
     match decision:
         case Resolve():
             return _resolve(lane, decision, now)
+        case GiveUp(signal_id, outcome, reason):
+            return _give_up(lane, Resolve(signal_id, outcome, reason), now)
         case BeginExit():
             return _begin_exit(lane, decision, now)
         case EndExit(signal_id):
@@ -127,8 +130,14 @@ def _resolve(lane: Lane, decision: Resolve, now: datetime) -> Lane:
     if job.entry is not None and lane.order(job.entry).unsent:
         gone = replace(lane.order(job.entry), unsent=False, status=Status.ABSENT, ended_at=now)
         lane = put(lane, replace(gone, reason=decision.reason))
-    lane = replace(lane, jobs=tuple(j for j in lane.jobs if j.signal.id != job.signal.id))
+    lane = replace(lane, jobs=tuple(j for j in lane.jobs if j.signal.id != job.signal.id), stuck_since=None)
     return tell(lane, SignalDone(job.signal.id, decision.outcome, decision.reason, job.notes, job.gap))
+
+
+def _give_up(lane: Lane, decision: Resolve, now: datetime) -> Lane:
+    text = f"a signal was given up: {decision.reason}; entries stop until a person resumes the lane"
+    lane = replace(_resolve(lane, decision, now), stopped=lane.stopped or text, stuck_since=lane.stuck_since)
+    return tell(lane, Noted(decision.signal_id, text, alarm=True))
 
 
 def _begin_exit(lane: Lane, decision: BeginExit, now: datetime) -> Lane:

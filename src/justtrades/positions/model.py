@@ -471,6 +471,16 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
+class Short:
+    """The broker holds less than our books: `quantity` signed contracts of ours are not there, as was first seen at
+    `since`; of `sure` of them it is certain enough that no exit is kept for them."""
+
+    quantity: int
+    since: datetime
+    sure: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Divergence:
     """The broker's position and ours differ by `quantity`; believed only when seen again and again."""
 
@@ -540,6 +550,8 @@ class Lane:
     fills: tuple[Fill, ...] = ()
     """Every fill on this contract since the lane was last flat and quiet, ours and others'."""
     busted: tuple[FillId, ...] = ()
+    undone: tuple[Fill, ...] = ()
+    """Executions of the orders here that the exchange undid: the order does not get their contracts back."""
     jobs: tuple[Job, ...] = ()
     trade: Trade | None = None
     heard: tuple[Heard, ...] = ()
@@ -557,6 +569,7 @@ class Lane:
     broker_quantity: int | None = None
     checked_at: datetime | None = None
     divergence: Divergence | None = None
+    short: Short | None = None
     synced: bool = False
     """False from start or a lost connection until a picture has been merged: no entry leaves meanwhile."""
     picture_wanted: bool = True
@@ -564,6 +577,8 @@ class Lane:
     """A cancel, modify or liquidate whose answer was lost: nothing is sent until a later picture."""
     retry_at: datetime | None = None
     retries: int = 0
+    stuck_since: datetime | None = None
+    """Since when the first signal waits though the broker is seen and nothing under way could end it."""
     protect_again_at: datetime | None = None
     """A target or stop was refused or taken away: the next is placed no sooner. Closing does not wait for it."""
     entries_again_at: datetime | None = None

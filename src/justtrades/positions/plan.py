@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from justtrades.positions import book, exits, follow, jobs
+from justtrades.positions import book, exits, follow, jobs, patience
 from justtrades.positions.changes import client_id
 from justtrades.positions.commands import (
     CancelOrder,
@@ -42,7 +42,7 @@ class GoFlat:
     """Nothing is held and nothing is open: close the trade and let go of finished orders."""
 
 
-Decision = jobs.JobDecision | GoFlat | Command
+Decision = jobs.JobDecision | patience.GiveUp | GoFlat | Command
 
 
 def plan(lane: Lane, now: datetime, limits: Limits) -> Decision | None:
@@ -50,6 +50,7 @@ def plan(lane: Lane, now: datetime, limits: Limits) -> Decision | None:
     return (
         jobs.decide(lane, now, limits)
         or _flat(lane, now, limits)
+        or patience.given_up(lane, now, limits)
         or _read(lane, now, limits)
         or (_mutate(lane, now, limits) if _free(lane, now) else None)
     )
@@ -128,7 +129,7 @@ def _closing_blind(lane: Lane) -> bool:
         return flipped(lane) and not _seen_since_all_ended(lane, None)
     if book.unsettled(lane) or book.in_doubt(lane):
         return False
-    return not _seen_since_all_ended(lane, job) or (job.exiting and not agrees(lane))
+    return not _seen_since_all_ended(lane, job) or (job.exiting and not book.agrees(lane))
 
 
 def _seen_since_all_ended(lane: Lane, job: Job | None) -> bool:
@@ -136,12 +137,6 @@ def _seen_since_all_ended(lane: Lane, job: Job | None) -> bool:
     if job is not None:
         moments.append(job.signal.received_at)
     return not moments or jobs.looked_since(lane, max(moments))
-
-
-def agrees(lane: Lane) -> bool:
-    """The broker's position is ours and what we know to be foreign."""
-    standing = book.standing(lane)
-    return lane.broker_quantity == standing.held + standing.foreign
 
 
 def flipped(lane: Lane) -> bool:
@@ -270,18 +265,21 @@ def _close(lane: Lane, job: Job | None, now: datetime, limits: Limits) -> Comman
             return cancel(lane, order)
     if book.unsettled(lane) or not _seen_since_all_ended(lane, job):
         return None
-    if not agrees(lane):
+    if not book.agrees(lane):
         stubborn = lane.divergence is not None and lane.divergence.seen >= 2
         return _liquidate(lane, job, now) if stubborn and _only_ours(lane, to) else None
-    if _only_ours(lane, to) and (_lost_one(lane, job) or offset_by_foreign(lane)):
+    if job is None and book.lacks(lane) == book.held(lane):
+        return None  # the broker holds none of it, or the other side: a person was told
+    if _only_ours(lane, to) and (_lost_one(lane, job) or book.lacks(lane)):
         return _liquidate(lane, job, now)
     return _close_at_market(lane, job, to, now)
 
 
 def _close_at_market(lane: Lane, job: Job | None, to: int, now: datetime) -> PlaceOrder | None:
+    """Never more than takes the broker's own position to what shall remain."""
     held = book.held(lane)
-    quantity = abs(held - to) if held * to >= 0 else abs(held)
-    if quantity < 1 or offset_by_foreign(lane):
+    quantity = (abs(held - to) if held * to >= 0 else abs(held)) - abs(book.lacks(lane))
+    if quantity < 1:
         return None
     order = _closing_order(lane, job, Action.of(-held), quantity, now)
     return PlaceOrder(order.id, order)
@@ -296,11 +294,6 @@ def _only_ours(lane: Lane, to: int) -> bool:
 def _at_most(quantity: int, held: int) -> bool:
     """The broker holds nothing beyond ours, and on our side."""
     return quantity * held >= 0 and abs(quantity) <= abs(held)
-
-
-def offset_by_foreign(lane: Lane) -> bool:
-    """The broker holds less than our books: only its own position may be closed, never ours by count."""
-    return book.held(lane) * book.foreign_quantity(lane) < 0
 
 
 def _lost_one(lane: Lane, job: Job | None) -> bool:

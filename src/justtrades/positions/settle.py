@@ -17,6 +17,7 @@ from justtrades.positions.model import (
     Noted,
     Order,
     Purpose,
+    Short,
     Side,
     Status,
     Trade,
@@ -30,6 +31,7 @@ def settle(lane: Lane, now: datetime, limits: Limits) -> Lane:
     lane = _filled_whole(lane, now)
     standing = book.standing(lane)
     lane = _blocked_by_hand(lane, standing)
+    lane = _short(lane, standing, now, limits)
     lane = _lost_exits(lane, now, limits)
     if standing.held and lane.trade is None:
         lane = _open_trade(lane, standing, now)
@@ -41,7 +43,7 @@ def settle(lane: Lane, now: datetime, limits: Limits) -> Lane:
 def _filled_whole(lane: Lane, now: datetime) -> Lane:
     """An order whose fills sum to its quantity has ended, whether or not its status has arrived."""
     for order in lane.orders:
-        if order.status.at_broker and book.filled(lane, order) >= order.quantity:
+        if order.status.at_broker and book.executed(lane, order) >= order.quantity:
             lane = put(lane, replace(order, status=Status.FILLED, ended_at=now))
     return lane
 
@@ -58,6 +60,27 @@ def _blocked_by_hand(lane: Lane, standing: book.Standing) -> Lane:
     text = f"a position of {standing.foreign:+d} on {lane.contract.name} is not ours: it is left alone"
     signal_id = lane.trade.signal_id if lane.trade else None
     return tell(replace(lane, blocked=text), Noted(signal_id, text, alarm=True))
+
+
+def _short(lane: Lane, standing: book.Standing, now: datetime, limits: Limits) -> Lane:
+    """What the broker lacks of ours. Exits go on standing for it, until pictures have said so for a good while after
+    a person was told: a list that lags takes no exit away, and no exit opens a position that is not there."""
+    lacks = book.lacks(lane)
+    if not lacks or standing.waiting:
+        return replace(lane, short=None) if lane.short is not None and not standing.waiting else lane
+    seen = lane.short
+    if seen is None or seen.quantity != lacks:
+        sure = _still_left(seen.sure, lacks) if seen is not None else 0
+        return replace(lane, short=Short(lacks, now, sure))
+    agreed = lane.checked_at is not None and lane.checked_at >= seen.since + limits.short_for and book.agrees(lane)
+    return replace(lane, short=replace(seen, sure=lacks)) if agreed and seen.sure != lacks else lane
+
+
+def surely_short(before: Lane, lane: Lane, now: datetime) -> Lane:
+    """What the broker lacks of ours now and did not before, it lacks for certain: it said so by contract."""
+    lacks, more = book.lacks(lane), book.lacks(lane) - book.lacks(before)
+    sure = before.short.sure if before.short is not None else 0
+    return replace(lane, short=Short(lacks, now, sure + more)) if more * lacks > 0 else lane
 
 
 def _still_left(left: int, foreign: int) -> int:
@@ -143,7 +166,7 @@ def go_flat(lane: Lane, now: datetime, limits: Limits) -> Lane:
     kept = tuple(o for o in lane.orders if still_of_use(lane, o, now, limits))
     gone = tuple(o for o in lane.orders if o not in kept)
     lane = tell(lane, LetGo(gone, lane.fills, lane.trade.id if lane.trade else None))
-    return replace(lane, trade=None, fills=(), orders=kept, foreign=standing.foreign)
+    return replace(lane, trade=None, fills=(), undone=(), orders=kept, foreign=standing.foreign, short=None)
 
 
 def still_of_use(lane: Lane, order: Order, now: datetime, limits: Limits) -> bool:
@@ -202,4 +225,4 @@ def _last_price(lane: Lane, purpose: Purpose) -> book.Price:
     return next((o.price for o in reversed(lane.orders) if o.purpose is purpose), None)
 
 
-__all__ = ["exit_denied", "go_flat", "is_flat", "settle", "still_of_use"]
+__all__ = ["exit_denied", "go_flat", "is_flat", "settle", "still_of_use", "surely_short"]

@@ -12,7 +12,6 @@ from typing import assert_never
 from justtrades.positions import book, exits, jobs
 from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.model import Lane, Order, Purpose
-from justtrades.positions.plan import agrees
 
 
 def withdrawn(lane: Lane, command: Mutation) -> str | None:
@@ -21,7 +20,7 @@ def withdrawn(lane: Lane, command: Mutation) -> str | None:
         case PlaceOrder(order=Order(purpose=Purpose.ENTRY)):
             return _entry(lane, command.order)
         case PlaceOrder(order=Order(purpose=Purpose.CLOSE)):
-            return None if _closes(lane, command.order) and agrees(lane) else "the position has changed"
+            return None if _closes(lane, command.order) and book.agrees(lane) else "the position has changed"
         case Liquidate():
             return None if _closes(lane, command.order) else "the position has changed"
         case PlaceOrder() | ModifyOrder():

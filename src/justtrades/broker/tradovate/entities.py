@@ -239,7 +239,7 @@ class Memory:
         if fill_id in self._busts_said:
             return []
         self._busts_said.add(fill_id)
-        return [BustReport(account, contract, FillId(str(fill_id)))]
+        return [BustReport(account, contract, FillId(str(fill_id)), wire.fill(self._rows["fill"][fill_id]))]
 
     def _of_row(self, kind: str, row_id: int, now: float) -> list[Report]:
         if kind == "position":
