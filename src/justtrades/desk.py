@@ -82,7 +82,7 @@ from justtrades.store import books, connections, fees, lulls, recorders, shadows
 from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.kept import was_kept
-from justtrades.store.lanes import known_ids
+from justtrades.store.lanes import Known, known_ids
 from justtrades.store.prices import last_prices
 from justtrades.store.session import Database, NotDurable
 from justtrades.takeover import CannotAdopt, adoption
@@ -181,10 +181,11 @@ class Desk:
         self._accounts.update({row.id: row for row in state.accounts})
         await self._watch.load()
         self._checks.remembered(await self.database.read(lambda c: last_prices(c, self.clock() - PRICES_FROM)))
+        known = await self.database.read(lambda c: known_ids(c, self.clock() - KNOWN_FOR))
         self._signals.shadows.remembered(await self.database.read(shadows.every))
         async with asyncio.TaskGroup() as self._tasks:
             for lane in state.lanes:
-                await self._wake_lane(lane)
+                self._wake_lane(lane, known.get((lane.account_id, lane.contract.name), Known()))
             for row in state.connections:
                 await self._log_in(row)
             for one in waiting:
@@ -244,9 +245,7 @@ class Desk:
     def _link(self, connection_id: ConnectionId) -> Link:
         return self._links.setdefault(connection_id, Link(lambda: AuditId(self.database.new_id())))
 
-    async def _wake_lane(self, lane: Lane) -> None:
-        since = self.clock() - KNOWN_FOR
-        known = await self.database.read(lambda c: known_ids(c, lane.account_id, lane.contract.name, since))
+    def _wake_lane(self, lane: Lane, known: Known) -> None:
         executor = self._start(lane, Past(Remembered(known.orders), Remembered(known.fills)))
         executor.mark_saved()
         executor.tell(Restarted())

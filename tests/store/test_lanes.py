@@ -47,13 +47,15 @@ from justtrades.positions.model import (
 )
 from justtrades.positions.prices import Distance, Unit
 from justtrades.store import codec, tables
-from justtrades.store.lanes import JournalRow, Saved, known_ids, load_lane, load_lanes, save_step
+from justtrades.store.lanes import JournalRow, Known, Saved, known_ids, load_lane, load_lanes, save_step
 from justtrades.store.session import Database
 from justtrades.store.signals import NewRoute, NewSignal, accept
 from tests.store.conftest import START, Clock
 
 ACCOUNT = AccountId("acc-1")
 MNQ = Contract(ContractName("MNQH6"), Decimal("0.25"), Decimal(2))
+LANE = (ACCOUNT, MNQ.name)
+ENTRY, EXIT = BrokerOrderId("101"), BrokerOrderId("102")
 TWENTY_TICKS = (Target(Distance(Decimal(20), Unit.TICKS)),)
 
 
@@ -260,11 +262,17 @@ async def test_broker_ids_of_finished_trades_are_still_known(story: Story) -> No
     await story.enter_long()
     await story.accepted("102")
     await story.filled("102", "2", Action.SELL, "18005.25")
-    known = await story.db.read(lambda c: known_ids(c, ACCOUNT, MNQ.name, START))
-    assert known.orders == {"101", "102"}
-    assert known.fills == {"1", "2"}
+    known = await story.db.read(lambda c: known_ids(c, START))
+    assert known == {LANE: Known([ENTRY, EXIT], [FillId("1"), FillId("2")])}
     later = story.clock.advance(60)
-    assert (await story.db.read(lambda c: known_ids(c, ACCOUNT, MNQ.name, later))).orders == frozenset()
+    assert await story.db.read(lambda c: known_ids(c, later)) == {}
+
+
+async def test_an_order_without_an_end_is_known_however_old(story: Story) -> None:
+    await story.enter_long()
+    await story.accepted("102")
+    later = story.clock.advance(86400)
+    assert await story.db.read(lambda c: known_ids(c, later)) == {LANE: Known([EXIT])}
 
 
 async def test_notes_stand_on_the_receipt_with_their_alarm(story: Story) -> None:

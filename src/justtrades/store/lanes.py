@@ -7,11 +7,11 @@ answer was lost) changes nothing. What a lane forgets when a trade is over stays
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, assert_never
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, select
 
 from justtrades.positions import book
 from justtrades.positions.commands import Command
@@ -46,7 +46,10 @@ from justtrades.store.tables import (
     signals,
 )
 
-KNOWN_MOST: Final = 20_000
+KNOWN_MOST: Final = 200_000
+"""Ids read at a start, over all lanes: far above what request budgets let happen in a few days."""
+
+LaneKey = tuple[AccountId, ContractName]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,10 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The broker's ids that are old news on a lane."""
+    """The broker's ids that are old news on a lane, the latest last."""
 
-    orders: frozenset[BrokerOrderId]
-    fills: frozenset[FillId]
+    orders: list[BrokerOrderId] = field(default_factory=list)
+    fills: list[FillId] = field(default_factory=list)
 
 
 def _update_lane(insert: Insert) -> Insert:
@@ -171,36 +174,28 @@ def load_lane(connection: Connection, account_id: AccountId, contract: ContractN
     return codec.lane_from(text) if text is not None else None
 
 
-def known_ids(
-    connection: Connection, account_id: AccountId, contract: ContractName, since: datetime, most: int = KNOWN_MOST
-) -> Known:
-    """Broker ids of this lane's orders and fills since a moment, those of finished trades included.
+def known_ids(connection: Connection, since: datetime, most: int = KNOWN_MOST) -> dict[LaneKey, Known]:
+    """Broker ids of each lane's orders and fills since a moment, the latest last, those of finished trades included.
 
-    Only its newest `most` rows are looked at, so a start takes as long with a million old rows as with none.
+    One walk along an index by time, so a start takes as long with a million old rows as with none.
     """
-    o, f = orders.c, fills.c
-    newest_orders = (
-        select(o.broker_order_id, o.updated_at)
-        .where((o.account_id == account_id) & (o.contract == contract))
-        .order_by(o.number.desc())
-        .limit(most)
-        .subquery()
-    )
-    newest_fills = (
-        select(f.broker_fill_id, f.filled_at)
-        .where((f.account_id == account_id) & (f.contract == contract))
-        .order_by(f.number.desc())
-        .limit(most)
-        .subquery()
-    )
-    order_ids = select(newest_orders.c.broker_order_id).where(
-        (newest_orders.c.updated_at >= since) & newest_orders.c.broker_order_id.is_not(None)
-    )
-    fill_ids = select(newest_fills.c.broker_fill_id).where(newest_fills.c.filled_at >= since)
-    return Known(
-        frozenset(BrokerOrderId(found) for found in connection.execute(order_ids).scalars()),
-        frozenset(FillId(found) for found in connection.execute(fill_ids).scalars()),
-    )
+    ended, executed = orders.c.ended_at, fills.c.filled_at
+    id_of, fill_of = orders.c.broker_order_id, fills.c.broker_fill_id
+    # An order without an end either stands in its lane or was let go of as it was: few, and told as well.
+    live = select(orders.c.account_id, orders.c.contract, id_of).where(ended.is_(None) & id_of.is_not(None))
+    late = select(orders.c.account_id, orders.c.contract, id_of).where((ended >= since) & id_of.is_not(None))
+    done = select(fills.c.account_id, fills.c.contract, fill_of).where(executed >= since)
+    found: dict[LaneKey, Known] = {}
+    for query in (late.order_by(ended.desc()), live):
+        for account_id, contract, order_id in _oldest_first(connection, query, most):
+            found.setdefault((account_id, contract), Known()).orders.append(order_id)
+    for account_id, contract, fill_id in _oldest_first(connection, done.order_by(executed.desc()), most):
+        found.setdefault((account_id, contract), Known()).fills.append(fill_id)
+    return found
+
+
+def _oldest_first(connection: Connection, newest_first: Select[Any], most: int) -> Iterable[Any]:
+    return reversed(connection.execute(newest_first.limit(most)).all())
 
 
 # ── the difference ───────────────────────────────────────────────────────────────────────────────────────

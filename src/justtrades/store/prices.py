@@ -26,12 +26,13 @@ class LastPrice:
 
 def last_prices(connection: Connection, since: datetime) -> list[LastPrice]:
     """The newest fill at or after `since` of every contract on every connection; busted ones are none."""
-    f = select(fills).order_by(fills.c.number.desc()).limit(LOOKED_AT).subquery().c
+    f = fills.c
     query = (
         select(accounts.c.connection_id, f.contract, f.price, f.filled_at)
         .join(accounts, accounts.c.id == f.account_id)
         .where((f.filled_at >= since) & ~f.busted)
-        .order_by(f.filled_at, f.number)
+        .order_by(f.filled_at.desc(), f.number.desc())
+        .limit(LOOKED_AT)
     )
-    newest = {(row.connection_id, row.contract): LastPrice(*row) for row in connection.execute(query)}
+    newest = {(row.connection_id, row.contract): LastPrice(*row) for row in reversed(connection.execute(query).all())}
     return list(newest.values())

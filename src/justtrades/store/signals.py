@@ -161,10 +161,10 @@ _repeats: Final = select(func.count()).where(
     (signal_notes.c.signal_id == bindparam("signal")) & (signal_notes.c.text == bindparam("text"))
 )
 _unfinished: Final = select(signals).where(literal_column(UNFINISHED)).order_by(_S.id)
+# Asked for by the few unfinished signals: left to choose, SQLite would walk all routes there ever were.
 _open_routes: Final = (
     select(signal_routes)
-    .join(signals, _S.id == _R.signal_id)
-    .where(literal_column(f"signals.{UNFINISHED}") & _R.outcome.is_(None))
+    .where(_R.signal_id.in_(select(_S.id).where(literal_column(UNFINISHED))) & _R.outcome.is_(None))
     .order_by(_R.signal_id, _R.account_id, _R.contract)
 )
 

@@ -269,6 +269,8 @@ class Order(Base):
         Index(None, "account_id", "contract", "number"),
         Index(None, "account_id", "number"),
         Index(None, "status", "number"),
+        # What a start must recognise when the broker tells it again; and below.
+        Index(None, "ended_at"),
     )
 
 
@@ -294,6 +296,7 @@ class Fill(Base):
         Index(None, "account_id", "number"),
         Index(None, "order_id"),
         Index(None, "trade_id"),
+        Index(None, "filled_at"),
     )
 
 
