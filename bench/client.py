@@ -7,8 +7,12 @@ stub and uvicorn give: a status, a Content-Length, a body.
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+import time
+from typing import Final, cast
 from urllib.parse import urlsplit
+
+IDLE_MOST: Final = 2.0
+"""Seconds: uvicorn closes what was idle for five, and on a busy machine a request may cross that close."""
 
 
 class Link(asyncio.Protocol):
@@ -18,10 +22,13 @@ class Link(asyncio.Protocol):
         self._buffer = b""
         self._transport: asyncio.WriteTransport | None = None
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._used = time.monotonic()
 
     @property
     def open(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
+        if self._transport is None or self._transport.is_closing():
+            return False
+        return time.monotonic() - self._used < IDLE_MOST
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's.
@@ -46,7 +53,9 @@ class Link(asyncio.Protocol):
         assert self._transport is not None
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        return await self._answer
+        answer = await self._answer
+        self._used = time.monotonic()
+        return answer
 
     def close(self) -> None:
         if self._transport is not None:
@@ -89,5 +98,6 @@ class Client:
             link = self._free.pop()
             if link.open:
                 return link
+            link.close()
         _, link = await asyncio.get_running_loop().create_connection(Link, self._host, self._port)
         return link

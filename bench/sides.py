@@ -67,8 +67,9 @@ async def engine(size: Size, command: tuple[str, ...] = SERVE) -> AsyncIterator[
             await made.set_up(size.lanes)
             async with traffic(size, made.running, broker, made.paths) as flowing:
                 yield Side(made.running, flowing)
-        except Lost as lost:
-            raise Lost(f"{lost}; the engine's last words: {' / '.join(made.running.said[-3:])}") from None
+        except (Lost, OSError) as lost:
+            said = " / ".join(made.running.said[-3:])
+            raise Lost(f"{str(lost) or type(lost).__name__}; the engine's last words: {said}") from None
         finally:
             made.stop()
 
