@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from justtrades.positions.events import SignalReceived
+from justtrades.positions.follow import heard
 from justtrades.positions.model import (
     AccountId,
     Action,
@@ -349,3 +350,147 @@ def test_whatever_is_missing_no_more_is_held_than_the_strategy_says_and_flat_is_
         if on_gap is OnGap.RESYNC:
             assert abs(one.world.net) <= abs(after)
     assert abs(one.world.net) <= max((abs(a) for a in way), default=0)
+
+
+# ── what the receipt says ────────────────────────────────────────────────────────────────────────────────────
+
+
+def chain(one: Strategy, signal_id: SignalId) -> str:
+    """What the receipt says of the strategy's position."""
+    (note,) = (n for n in one.world.outcome(signal_id).notes if n.startswith("rule strategy_position: "))
+    return note.removeprefix("rule strategy_position: ")
+
+
+def test_the_receipt_says_where_the_strategy_came_from_what_was_heard_and_what_is_held() -> None:
+    one = Strategy()
+    assert chain(one, one.say(0, 2)) == "passed (strategy from flat to +2, +2 here; nothing heard before, +0 held)"
+    assert chain(one, one.say(2, 5)) == "passed (strategy from +2 to +5, +5 here; last heard +2, +2 held)"
+    assert chain(one, one.say(None, 6)) == "passed (strategy from ? to +6, +6 here; last heard +5, +5 held)"
+    assert chain(one, one.say(6, 0)) == "passed (strategy from +6 to flat, +0 here; last heard +6, +6 held)"
+    two = Strategy(SIDES)
+    assert chain(two, two.say(0, -1)) == "passed (strategy from flat to -1; nothing heard before, +0 held)"
+
+
+def test_a_gap_says_where_the_strategy_comes_from_and_where_it_was_heard_last() -> None:
+    one = told(OnGap.BLOCK)
+    begins = "an alert is missing or out of order: the strategy comes from"
+    assert one.world.outcome(one.say(3, 5)).reason == f"{begins} +3, but none was heard before, and +0 is held"
+    one.say(0, 2)
+    assert one.world.outcome(one.say(4, 6)).reason == f"{begins} +4, but the last one left it +2, and +2 is held"
+    one.say(2, 0)
+    assert one.world.outcome(one.say(3, 5)).reason == f"{begins} +3, but the last one left it flat, and +0 is held"
+
+
+@pytest.mark.parametrize(("after", "held"), [(1, "long 1"), (-1, "short 1"), (-2, "short 2")])
+def test_the_same_position_again_is_named_by_side_and_size(after: int, held: str) -> None:
+    one = Strategy()
+    one.say(0, after)
+    assert one.world.outcome(one.say(0, after)).reason == f"already {held}: the strategy's position is held"
+
+
+def plain(one: Strategy, recorder: str = "r") -> SignalId:
+    """A buy that names no position."""
+    one.world.signals = 100
+    return one.world.alert(Verb.BUY, recorder=recorder)
+
+
+def test_another_recorders_trade_is_not_what_this_strategy_holds() -> None:
+    one = Strategy()
+    plain(one, "other")
+    one.world.run().wait(1)
+    blocked = one.say(0, 2)
+    assert one.world.outcome(blocked).reason == "lane in use by recorder other"
+    assert chain(one, blocked) == "passed (strategy from flat to +2, +2 here; nothing heard before, +0 held)"
+
+
+# ── less is wanted, and little is held ───────────────────────────────────────────────────────────────────────
+
+
+def test_a_strategy_that_shrinks_to_what_is_held_changes_nothing() -> None:
+    one = told(OnGap.RESYNC)
+    one.say(0, 1)
+    same = one.world.outcome(one.say(3, 1))
+    assert (same.outcome, same.reason) == (Outcome.NO_ACTION, "long 1: no more than the strategy's position is held")
+
+
+def test_a_strategy_that_shrinks_finds_a_flat_lane_flat() -> None:
+    one = told(OnGap.RESYNC)
+    assert one.world.outcome(one.say(3, 1)).reason == "already flat at the broker"
+
+
+def test_with_the_recorders_sizes_a_close_of_a_part_needs_a_strategy_that_shrank() -> None:
+    one = Strategy(SIDES)
+    one.say(0, 1)
+    for before, after in ((2, 1), (3, 2)):
+        kept = one.world.outcome(one.say(before, after))
+        assert kept.reason == "long 2: the strategy's position has not shrunk"
+
+
+def test_with_the_recorders_sizes_one_contract_again_is_once() -> None:
+    one = Strategy(replace(SIDES, quantity=1))
+    one.say(0, 1)
+    assert one.world.outcome(one.say(0, 1)).reason == "already long 1: the strategy's position has not grown"
+    assert one.world.net == 1
+
+
+def test_a_strategy_that_counts_in_parts_of_a_contract_grows_too() -> None:
+    one = Strategy(SIDES)
+    first = replace(one.make(0, 1), id=SignalId("half"))
+    assert first.follow is not None
+    one.world.queue.append(SignalReceived(replace(first, follow=replace(first.follow, after=Decimal("0.5")))))
+    one.world.run().wait(0.5)
+    second = one.make(0, 1)
+    assert second.follow is not None
+    one.world.queue.append(SignalReceived(replace(second, follow=replace(second.follow, before=Decimal("0.5")))))
+    one.world.run().wait(0.5)
+    assert one.world.net == 3
+
+
+# ── a chain that begins beside a position, or beside other chains ────────────────────────────────────────────
+
+
+def bought_plainly(rules: Recorder) -> Strategy:
+    """The recorder holds a contract from an alert that named no position."""
+    one = Strategy(replace(rules, on_gap=OnGap.BLOCK))
+    plain(one)
+    one.world.run().wait(1)
+    return one
+
+
+def test_what_a_plain_alert_opened_is_the_strategys_first_position() -> None:
+    one = bought_plainly(replace(SIDES, quantity=1))
+    assert one.world.outcome(one.say(0, 1)).reason == "already long 1: the strategy's position has not grown"
+
+
+def test_what_a_plain_alert_opened_fits_a_strategy_that_was_on_that_side() -> None:
+    one = bought_plainly(replace(SIDES, quantity=1))
+    assert one.outcome(one.say(1, 2)) is Outcome.FILLED
+    assert one.world.net == 2
+
+
+def test_with_the_recorders_sizes_the_first_alert_in_the_middle_of_a_trade_is_blocked_too() -> None:
+    one = told(OnGap.BLOCK, SIDES)
+    assert one.outcome(one.say(1, 2)) is Outcome.BLOCKED
+
+
+def test_two_alerts_of_one_second_are_both_followed() -> None:
+    one = Strategy()
+    one.say(0, 2, at=5)
+    assert one.outcome(one.say(2, 4, at=5)) is Outcome.FILLED
+
+
+def test_a_plain_alert_does_not_go_before_the_one_that_waits_for_a_missing_one() -> None:
+    one = told(OnGap.HOLD)
+    one.say(0, 2)
+    waits = one.say(5, 7, wait=0.1)
+    second = plain(one)
+    one.world.run()
+    assert [job.signal.id for job in one.world.lane.jobs] == [waits, second]
+
+
+def test_a_lane_remembers_the_chains_of_twenty_recorders() -> None:
+    one = Strategy()
+    signal, lane = one.make(0, 2), one.world.lane
+    for number in range(21):
+        lane = heard(lane, replace(signal, recorder_id=RecorderId(str(number))))
+    assert [h.recorder_id for h in lane.heard] == [str(number) for number in range(1, 21)]
