@@ -31,10 +31,15 @@ from justtrades.positions.events import (
     PictureWanted,
     ReadFailed,
 )
-from justtrades.positions.model import Noted, Order, Outcome, Purpose, Status, Verb
+from justtrades.positions.model import ClientOrderId, Noted, Order, Outcome, Purpose, Status, Verb
 from tests.positions.lane_world import World, started, terms
 
 Answers = Callable[[Command, Event], list[Event]]
+Say = Callable[[ClientOrderId], Event]
+
+
+def id_of(command: Command) -> ClientOrderId:
+    return ClientOrderId(str(getattr(command, "id", "")))
 
 
 def closes(command: Command) -> bool:
@@ -53,7 +58,7 @@ def changes(command: Command) -> bool:
     return isinstance(command, ModifyOrder)
 
 
-def answering(which: Callable[[Command], bool], *said: Callable[[str], Event]) -> Answers:
+def answering(which: Callable[[Command], bool], *said: Say) -> Answers:
     """Calls of this kind are answered so, one after the other, and for ever as the last one."""
     left = list(said)
 
@@ -61,12 +66,12 @@ def answering(which: Callable[[Command], bool], *said: Callable[[str], Event]) -
         if not which(command):
             return [event]
         say = left.pop(0) if len(left) > 1 else left[0]
-        return [say(str(getattr(command, "id", "")))]
+        return [say(id_of(command))]
 
     return answer
 
 
-def unsent(call_id: str, **more: object) -> Event:
+def unsent(call_id: ClientOrderId, **more: object) -> Event:
     return CallNotSent(call_id, "HTTP 429", **more)  # type: ignore[arg-type]  # fields by name
 
 
@@ -76,7 +81,7 @@ def holding(quantity: int = 1) -> World:
     return world.wait(5)
 
 
-def without_effect(world: World, which: Callable[[Command], bool], *said: Callable[[str], Event]) -> None:
+def without_effect(world: World, which: Callable[[Command], bool], *said: Say) -> None:
     """Calls of this kind are answered so and do nothing at the broker."""
     carry, answers = world.carry_out, answering(which, *said)
 
@@ -189,7 +194,7 @@ def test_a_liquidation_of_nothing_is_looked_into_with_a_picture() -> None:
 # ── a change of a target ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def adding(*said: Callable[[str], Event]) -> World:
+def adding(*said: Say) -> World:
     """One contract is added to one; the change of the target that follows is answered so."""
     world = holding()
     without_effect(world, changes, *said)
@@ -286,7 +291,9 @@ def test_a_half_of_a_pair_that_a_report_showed_stays_when_the_rest_counts_as_uns
 
 
 def test_what_cannot_be_sent_at_all_is_an_alarm_once_for_exits_and_none_for_entries() -> None:
-    never = lambda i: CallNotSent(i, "a captcha", final=True)  # noqa: E731 - named for the two uses below
+    def never(call_id: ClientOrderId) -> Event:
+        return CallNotSent(call_id, "a captcha", final=True)
+
     world = started()
     without_effect(world, targets, never)
     signal = world.alert(Verb.BUY)
@@ -316,7 +323,7 @@ def test_an_entry_is_at_the_broker_with_its_answer_before_any_report() -> None:
 
 def test_an_entry_that_a_report_shows_was_sent_whatever_the_answer_said() -> None:
     world = started()
-    world.answer = lambda command, event: [unsent(str(getattr(command, "id", "")))] if enters(command) else [event]
+    world.answer = lambda command, event: [unsent(id_of(command))] if enters(command) else [event]
     world.alert(Verb.BUY)
     world.wait(10)
     assert len([c for c in world.commands if enters(c)]) == 1
