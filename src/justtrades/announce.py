@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from justtrades.notices import Kind, Notice, Notify, kind_of
+from justtrades.positions import exits
 from justtrades.positions.model import Lane, LetGo, News, Noted, SignalDone, TradeClosed
 
 
@@ -40,7 +41,7 @@ def announced(lane: Lane, told: News) -> Iterator[Notice]:
 
 
 def _alarm(lane: Lane) -> Kind:
-    if lane.halted is not None or lane.blocked is not None:
+    if (lane.halted or exits.entries_stopped(lane)) is not None:
         return Kind.HALT
     return Kind.UNPROTECTED if lane.unprotected_since is not None else Kind.ALARM
 

@@ -78,6 +78,13 @@ class Checks:
             found = self._checks(connection, contract, reading, await self.link(connection).contract(contract))
         return found or ()
 
+    def ended(self, connection: ConnectionId, contract: ContractName) -> str | None:
+        """That the contract trades no more, as far as that is known here."""
+        login = self.link(connection).login
+        record = login.known_contract(contract) if login is not None else None
+        ends = expiry_check(contract, record.expires_at if record is not None else None, self.clock())
+        return ends.detail if ends is not None and not ends.passed else None
+
     def _compares(self, reading: Reading) -> bool:
         return bool(self.tolerance) and reading.price is not None
 

@@ -151,7 +151,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self._overdue = Overdue(self.clock, self.rolls, self.notify)
-        self._watch = AccountWatch(self.database, self.clock, self._accounts, self.notify)
+        self._watch = AccountWatch(self.database, self.clock, self._accounts, self.notify, self._spawn, self.rng)
         self._checks = Checks(self.clock, self._link, self.price_tolerance, self.ask_price)
         self._signals = Dispatch(
             database=self.database,
@@ -264,7 +264,7 @@ class Desk:
             past=past,
             heard=self._heard,
             rng=self.rng,
-            barred=partial(self._watch.barred, lane.account_id),
+            barred=partial(self._barred, account, lane.contract.name),
         )
         key = (lane.account_id, lane.contract.name)
         self._lanes[key] = executor
@@ -272,6 +272,10 @@ class Desk:
         if self._tasks is not None:
             self._tasks.create_task(executor.run(), name=f"lane {key}")
         return executor
+
+    def _barred(self, account: AccountRow, contract: ContractName) -> str | None:
+        """Why no entry may leave for this contract now."""
+        return self._watch.barred(account.id) or self._checks.ended(account.connection_id, contract)
 
     def _lanes_of(self, connection_id: ConnectionId) -> list[tuple[BrokerAccountId, ContractName, Executor]]:
         return [(a, name, lane) for (c, a, name), lane in self._by_broker.items() if c == connection_id]

@@ -19,6 +19,7 @@ import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -136,7 +137,7 @@ class Executor:
         rng: random.Random,
         barred: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`barred` says why the account takes no entry now."""
+        """`barred` says why the account or the contract takes no entry now."""
         self.lane = lane
         self.past = past
         self._saved: Lane | None = None
@@ -411,15 +412,15 @@ class Executor:
         task.add_done_callback(self._acts.discard)
 
     async def _send(self, command: Mutation, request: Request) -> None:
-        asked = self._database.now()
+        gate = _Gate(partial(self._gate, command, self._database.now()), partial(self._bars, command))
         try:
-            sent = await self._line.send(request, lambda: self._gate(command, asked))
+            sent = await self._line.send(request, gate)
             answer: Event = CallAccepted(command.id, sent.broker_ids)
         except Refused as error:
             answer = CallRefused(command.id, error.reason, error.text)
         except NotSent as error:
-            # What our own gate stopped is unsent like the rest: the lane ends it as expired, killed or halted.
-            answer = CallNotSent(command.id, str(error), self._soon())
+            # What our own gate stopped is unsent like the rest: the lane ends it as what stopped it.
+            answer = CallNotSent(command.id, str(error), self._soon(), barred=gate.barred)
         except NotHandled as error:
             again = self._again_at(request, error.wait)
             answer = CallNotSent(command.id, str(error), again, final=error.wait is None)
@@ -456,9 +457,11 @@ class Executor:
             return "the kill switch is on"
         if command.not_after is not None and self._database.now() >= command.not_after:
             return "the entry is too old to be sent"
-        if self.lane.halted is not None:
-            return "the lane is halted"
-        return self._barred()
+        return "the lane is halted" if self.lane.halted is not None else None
+
+    def _bars(self, command: Mutation) -> str | None:
+        """Why the account or the contract takes no entry now. It may again, as long as the entry is young enough."""
+        return self._barred() if isinstance(command, PlaceOrder) and command.purpose is Purpose.ENTRY else None
 
     async def _look(self, command: LookForOrders) -> None:
         began = self._database.now()
@@ -482,6 +485,21 @@ class Executor:
             picture = seen.lane
             event = PictureTaken(seen.began_at, picture.orders, picture.fills, picture.quantity, seen.streaming)
             self._inbox.put_nowait(event)
+
+
+@dataclass(slots=True)
+class _Gate:
+    """Asked immediately before a write; remembers whether it was a rule that said no."""
+
+    closed: Gate
+    bars: Gate
+    barred: str | None = None
+
+    def __call__(self) -> str | None:
+        why = self.closed()
+        if why is None:
+            why = self.barred = self.bars()
+        return why
 
 
 def _substance(lane: Lane) -> Lane:

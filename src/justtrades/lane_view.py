@@ -68,7 +68,7 @@ def view(lane: Lane, now: datetime, doubt_since: datetime | None, unprotected_to
         doubt_seconds=(now - doubt_since).total_seconds() if doubt_since else 0.0,
         halted=lane.halted is not None,
         halt_reason=lane.halted,
-        blocked=lane.stopped or lane.blocked,
+        blocked=exits.entries_stopped(lane),
         owner_recorder_id=trade.recorder_id if trade else None,
         unprotected_seconds_today_max=unprotected_today,
         checked_at=lane.checked_at,

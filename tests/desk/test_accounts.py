@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
+from sqlalchemy import Connection
+
+from justtrades.account_watch import AccountWatch
 from justtrades.broker.port import Account, AccountReport, OrderReport
+from justtrades.notices import silent
 from justtrades.positions.commands import Mutation
 from justtrades.positions.model import (
     Action,
@@ -19,8 +26,10 @@ from justtrades.positions.model import (
     Status,
     Verb,
 )
+from justtrades.store import books, migrate
+from justtrades.store.session import Database, NotDurable
 from tests.broker.tradovate.virtual import settle
-from tests.desk.fakes import ACCOUNT, FIRST, MNQ, OTHER, SECOND, World, nothing, played, recorder
+from tests.desk.fakes import ACCOUNT, FIRST, MNQ, OTHER, PAPER, SECOND, World, nothing, played, recorder
 
 FREE = Account(FIRST, "DEMO1001")
 LOCKED = replace(FREE, active=False, why="liquidation only")
@@ -57,7 +66,7 @@ async def test_an_entry_that_waited_while_its_account_was_locked_never_leaves(he
     here.broker.listed = (LOCKED, *here.broker.listed[1:])
     here.broker.sync()
     outcome, reason = await here.outcome(signal)
-    assert outcome is Outcome.EXPIRED
+    assert outcome is Outcome.BLOCKED, "it waited for the lock to end, and a rule of ours is why it never left"
     assert "liquidation only" in (reason or "")
     assert len(here.broker.placed(Purpose.ENTRY)) == 1
     assert await here.trade(Verb.CLOSE) is Outcome.FILLED
@@ -183,3 +192,87 @@ async def test_accounts_of_a_login_that_trades_nothing_are_not_looked_at_again(h
     await asyncio.sleep(3600)
     assert here.broker.reads.count("accounts") == 1
     assert SECOND in {account.id for account in here.broker.listed}
+
+
+@played()
+async def test_a_contract_that_ends_while_its_entry_is_on_the_way_is_not_entered_any_more(here: World) -> None:
+    await here.trade(Verb.BUY)
+    await here.trade(Verb.CLOSE)
+    entries = len(here.broker.placed(Purpose.ENTRY))
+    login = here.desk._link(PAPER).login
+    assert login is not None
+    here.broker.expires[MNQ] = here.clock() + timedelta(seconds=2)
+    login._contracts.clear()
+    await login.contract(MNQ)
+
+    async def slow(_: Mutation) -> None:
+        here.broker.before = nothing
+        await asyncio.sleep(3)
+
+    here.broker.before = slow
+    outcome, reason = await here.outcome(await here.alert(Verb.BUY))
+    assert (outcome, len(here.broker.placed(Purpose.ENTRY))) == (Outcome.BLOCKED, entries)
+    assert "MNQZ6 has expired" in (reason or "")
+
+
+# ── beside a database that takes no writes ───────────────────────────────────────────────────────────────
+
+
+@played()
+async def test_a_liquidation_told_while_the_disk_is_full_halts_the_account_for_good(here: World) -> None:
+    here.database.full = True
+    await tell(here, LIQUIDATED)
+    await tell(here, FREE)
+    assert not here.running.done()
+    assert here.saved(KEPT, ACCOUNT) == [(0, None)]
+    here.database.full = False
+    await here.until(lambda: here.saved(KEPT, ACCOUNT)[0][0] == 1)
+    await here.restart()
+    assert await here.trade(Verb.BUY) is Outcome.BLOCKED
+
+
+@played()
+async def test_what_a_person_let_go_on_meanwhile_is_not_halted_by_a_late_write(here: World) -> None:
+    here.database.full = True
+    await tell(here, LIQUIDATED)
+    await tell(here, FREE)
+    with pytest.raises(NotDurable):
+        await here.desk.resume_account(ACCOUNT, "a person")
+    here.database.full = False
+    await here.desk.resume_account(ACCOUNT, "a person")
+    await asyncio.sleep(5)
+    assert here.saved(KEPT, ACCOUNT) == [(0, None)]
+    await here.restart()
+    await tell(here, LIQUIDATED)
+    await tell(here, FREE)
+    assert await here.trade(Verb.BUY) is Outcome.FILLED
+
+
+async def test_news_of_an_account_outlasts_a_queue_of_writes_that_is_full(tmp_path: Path) -> None:
+    """The stream tells of accounts; nothing that hears it may end because too much waits for the disk."""
+    release, begun, tasks = threading.Event(), threading.Event(), set[asyncio.Task[None]]()
+    url, now = f"sqlite+aiosqlite:///{tmp_path}/justtrades.db", datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
+    database = Database(url, clock=lambda: now, queue_limit=3)
+    await migrate.upgrade(url)
+    await database.open()
+    await database.write(lambda c: books.first_connection(c, now))
+    rows = await database.write(lambda c: books.keep_accounts(c, PAPER, (FREE,), now))
+    watch = AccountWatch(
+        database, lambda: now, {r.id: r for r in rows}, silent, lambda work, _: tasks.add(asyncio.create_task(work))
+    )
+
+    def hold(_: Connection) -> None:
+        begun.set()
+        release.wait(10)
+
+    held = asyncio.create_task(database.write(hold))
+    await asyncio.to_thread(begun.wait, 10)
+    for _ in range(3):
+        database.post(lambda _: None)
+    for account in (LOCKED, FREE, LIQUIDATED):
+        watch.changed(PAPER, account)
+    release.set()
+    await asyncio.gather(held, *tasks)
+    kept = await database.read(lambda c: c.exec_driver_sql("select active, halted from accounts").all())
+    await database.close()
+    assert [tuple(row) for row in kept] == [(0, 1)]

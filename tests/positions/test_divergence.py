@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from justtrades.positions import book
+from justtrades.lane_view import view
+from justtrades.positions import book, exits
 from justtrades.positions.adoption import Adoption
 from justtrades.positions.commands import Liquidate
 from justtrades.positions.events import FillBusted, LaneResumed, OrderReported
@@ -268,9 +269,42 @@ def test_a_target_taken_away_is_put_back_once_and_then_a_person_is_asked() -> No
         world.cancel(world.working()[0])
         world.wait(20)
     assert world.working() == []
-    assert "not put back until a person resumes" in alarms(world)
+    assert "it is not put back, and entries stop, until a person resumes" in alarms(world)
     resume(world)
     assert len(world.working()) == 1
+
+
+def taken_away_twice() -> World:
+    world = started()
+    world.alert(Verb.BUY)
+    world.run()
+    for _ in range(2):
+        world.cancel(world.working()[0])
+        world.wait(20)
+    return world
+
+
+def test_a_lane_that_asks_about_its_exit_is_halted_for_entries_until_a_person_resumes() -> None:
+    world = taken_away_twice()
+    shown = view(world.lane, world.now, None, 0.0)
+    assert (shown.protected, shown.blocked) == (False, exits.entries_stopped(world.lane))
+    assert "until a person resumes" in (shown.blocked or "")
+    add = world.alert(Verb.BUY)
+    world.wait(5)
+    assert (world.outcome(add).outcome, world.held) == (Outcome.BLOCKED, 1)
+    resume(world)
+    assert exits.entries_stopped(world.lane) is None
+    add = world.alert(Verb.BUY)
+    world.wait(5)
+    assert (world.outcome(add).outcome, [o.quantity for o in world.working()]) == (Outcome.FILLED, [2])
+
+
+def test_the_question_about_an_exit_ends_with_its_position() -> None:
+    world = taken_away_twice()
+    signal = world.alert(Verb.SELL, terms(on_opposite=OnOpposite.REVERSE))
+    world.wait(10)
+    assert (world.outcome(signal).outcome, world.held) == (Outcome.FILLED, -1)
+    assert (len(world.working()), exits.entries_stopped(world.lane)) == (1, None)
 
 
 def take_away(world: World, order_type: OrderType) -> None:

@@ -47,13 +47,14 @@ class CallRefused:
 class CallNotSent:
     """It never left (no connection, our own gate, a broker's request to wait). `again_at`: when to try again.
 
-    `final` says that a rule of ours stopped it and it must not be tried again.
+    `final` says that only a person can help; `barred`, that a rule of ours forbids it as long as its reason lasts.
     """
 
     call_id: ClientOrderId
     why: str
     again_at: datetime | None = None
     final: bool = False
+    barred: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,18 @@ def _leg_step(lane: Lane, leg: Leg, now: datetime, limits: Limits) -> Step | Non
     return next((step for step in mends if step is not None), None)
 
 
+def entries_stopped(lane: Lane) -> str | None:
+    """Why this lane takes no entry until a person resumes it, or until what is in the way is gone."""
+    return lane.stopped or lane.blocked or _asks(lane)
+
+
+def _asks(lane: Lane) -> str | None:
+    """An exit somebody took away twice is missed: more is not put beside a position that nobody lets us protect."""
+    if not left_to_a_person(lane) or protected(lane):
+        return None
+    return "an exit was cancelled again, not by us: it stays away, and entries with it, until a person resumes the lane"
+
+
 def left_to_a_person(lane: Lane) -> bool:
     """Somebody cancelled an exit again after it was put back: what is gone stays away until a person resumes."""
     return lane.exits_lost >= MOST_LOST

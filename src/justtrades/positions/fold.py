@@ -218,7 +218,7 @@ def _not_sent(lane: Lane, call: Call, answer: CallNotSent, now: datetime, limits
         if order.broker_id is not None:
             continue  # a report bound it: it was sent after all
         if order.purpose is Purpose.ENTRY and not answer.final:
-            lane = put(lane, replace(order, unsent=True, reason=answer.why))
+            lane = put(lane, replace(order, unsent=True, reason=answer.why, barred=answer.barred))
         else:
             lane = put(lane, _end(order, Status.ABSENT, now, answer.why))
     if _closes(lane, call):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from justtrades.positions import book, follow
+from justtrades.positions import book, exits, follow
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import (
     Held,
@@ -103,6 +103,8 @@ def _why_not(lane: Lane, job: Job, now: datetime) -> tuple[Outcome, str] | None:
     if now >= job.signal.expires_at:
         waited = (now - job.signal.received_at).total_seconds()
         held_up = lane.order(job.entry).reason if job.entry is not None else None
+        if job.entry is not None and (barred := lane.order(job.entry).barred) is not None:
+            return Outcome.BLOCKED, f"{barred}, for the {waited:.0f} s it could wait"
         why = f"; it waited because of {held_up}" if held_up else ""
         return Outcome.EXPIRED, f"too old to be sent: {waited:.0f} s after it was received{why}"
     closed = lane_says_no(lane, job.signal)
@@ -120,7 +122,7 @@ def _closes_first(lane: Lane, job: Job) -> bool:
 
 def lane_says_no(lane: Lane, signal: Signal) -> str | None:
     """Why no entry may be opened on this lane now: a person has to resume it, or it would trade against others."""
-    if (closed := lane.stopped or lane.blocked) is not None:
+    if (closed := exits.entries_stopped(lane)) is not None:
         return closed
     foreign = book.foreign_quantity(lane)
     if foreign * wanted_sign(signal.verb) < 0:

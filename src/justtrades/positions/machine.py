@@ -158,7 +158,7 @@ def _placing(lane: Lane, command: PlaceOrder, now: datetime) -> Lane:
     if other is not None:
         order, other = replace(order, oco=other.id), replace(other, oco=order.id)
         lane = put(lane, other)
-    lane = put(lane, replace(order, unsent=False, sent_at=now, status=Status.SENDING, reason=None))
+    lane = put(lane, replace(order, unsent=False, sent_at=now, status=Status.SENDING, reason=None, barred=None))
     ids = (order.id,) if other is None else (order.id, other.id)
     lane = replace(lane, call=Call(command.id, CallKind.PLACE, ids, now))
     if fresh:

@@ -380,6 +380,8 @@ class Order:
     """The rules an entry came with: what it fills is protected by them, even when it is found late."""
     unsent: bool = False
     """An entry that never left and may be sent again under the same id."""
+    barred: str | None = None
+    """The rule of ours that kept it from leaving when it was last tried."""
     cancel_asked: int = 0
     """How often a cancel was sent; -1 when somebody else ended the order and that was told."""
     modify_refused: int = 0

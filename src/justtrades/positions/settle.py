@@ -55,9 +55,9 @@ def _blocked_by_hand(lane: Lane, standing: book.Standing) -> Lane:
     lane = replace(lane, left=left) if left != lane.left else lane
     if standing.foreign == left:
         return replace(lane, blocked=None) if lane.blocked is not None else lane
-    if lane.blocked is not None:
-        return lane
     text = f"a position of {standing.foreign:+d} on {lane.contract.name} is not ours: it is left alone"
+    if lane.blocked is not None:
+        return replace(lane, blocked=text) if lane.blocked != text else lane
     signal_id = lane.trade.signal_id if lane.trade else None
     return tell(replace(lane, blocked=text), Noted(signal_id, text, alarm=True))
 
@@ -111,7 +111,7 @@ def _taken_away(lane: Lane, order: Order, now: datetime, limits: Limits) -> Lane
     same_hand = lane.exits_lost > 0 and lane.protect_again_at is not None and now < lane.protect_again_at
     lane = replace(lane, exits_lost=lane.exits_lost + (0 if same_hand else 1), picture_wanted=True)
     if left_to_a_person(lane):
-        text += "; that is the second time: it is not put back until a person resumes the lane"
+        text += "; that is the second time: it is not put back, and entries stop, until a person resumes the lane"
     lane = replace(lane, protect_again_at=now + limits.taken_away_grace)
     return tell(lane, Noted(lane.trade.signal_id if lane.trade else None, text, alarm=True))
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from justtrades.positions import book
+from justtrades.positions import book, exits
 from justtrades.positions.model import (
     Action,
     Fill,
@@ -35,8 +35,8 @@ def lane_row(lane: Lane, text: str, at: datetime, unprotected: float) -> Row:
         "broker_quantity": lane.broker_quantity,
         "foreign_quantity": book.foreign_quantity(lane),
         "in_doubt": book.in_doubt(lane),
-        "halted": (lane.halted or lane.stopped or lane.blocked) is not None,
-        "halt_reason": lane.halted or lane.stopped or lane.blocked,
+        "halted": (lane.halted or exits.entries_stopped(lane)) is not None,
+        "halt_reason": lane.halted or exits.entries_stopped(lane),
         "owner_recorder_id": lane.trade.recorder_id if lane.trade else None,
         "unprotected_since": lane.unprotected_since,
         "unprotected_day": at.date().isoformat(),
