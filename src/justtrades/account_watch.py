@@ -8,17 +8,21 @@ snapshot that tells of it again does not halt what a person has let go on.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from random import Random
+
+from sqlalchemy import Connection
 
 from justtrades.broker.port import Account
 from justtrades.notices import Kind, Notify
 from justtrades.positions.model import AccountId, BrokerAccountId, BrokerOrder, ConnectionId
 from justtrades.store import accounts, books
 from justtrades.store.accounts import AccountRow
-from justtrades.store.session import Database
+from justtrades.store.session import Database, NotDurable
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +41,12 @@ class AccountWatch:
     clock: Callable[[], datetime]
     rows: dict[AccountId, AccountRow]
     notify: Notify
+    spawn: Callable[[Coroutine[None, None, None], str], None]
+    rng: Random = field(default_factory=Random)
     _marks: dict[AccountId, tuple[str, ...]] = field(default_factory=dict)
     """What halted each account already, also before the engine started."""
+    _owed: dict[tuple[AccountId, str], Callable[[Connection], None]] = field(default_factory=dict)
+    """What the database has still to be told, the newest of each kind: nothing is lost while it takes no writes."""
 
     async def load(self) -> None:
         self._marks = await self.database.read(accounts.liquidations)
@@ -55,8 +63,8 @@ class AccountWatch:
         row = self._row(connection_id, account.id)
         if row is not None:
             self._take(replace(row, active=account.active, why=account.why))
-        at = self.clock()
-        self.database.post(lambda c: books.keep_account(c, connection_id, account, at))
+        at, key = self.clock(), accounts.account_id(connection_id, account.id)
+        self._owe(key, "standing", lambda c: books.keep_account(c, connection_id, account, at))
         self._consider(connection_id, account)
 
     def ordered(self, connection_id: ConnectionId, account: BrokerAccountId, order: BrokerOrder) -> None:
@@ -83,9 +91,33 @@ class AccountWatch:
         if row is None:
             return False
         self.rows[account_id] = replace(row, halted=False, halt_reason=None)
-        at = self.clock()
-        await self.database.write(lambda c: books.halt_account(c, account_id, None, at))
+        at, timed = self.clock(), self._timed(account_id)
+        self._owed.pop((account_id, "halt"), None)
+        await self.database.write(lambda c: accounts.halt_for(c, account_id, timed, None, at))
         return True
+
+    def _owe(self, account_id: AccountId, what: str, work: Callable[[Connection], None]) -> None:
+        if not self._owed:
+            self.spawn(self._pay(), "accounts")
+        self._owed[account_id, what] = work
+
+    async def _pay(self) -> None:
+        """Until the database has taken it all; what is newer or undone meanwhile is not written late."""
+        while self._owed:
+            key, work = next(iter(self._owed.items()))
+            try:
+                await self.database.write(work)
+            except NotDurable as error:
+                log.error("the standing of account %s cannot be saved yet: %s", key[0], error)
+                await asyncio.sleep(1 + self.rng.random())
+                continue
+            except Exception:
+                log.exception("the standing of account %s cannot be saved", key[0])
+            if self._owed.get(key) is work:
+                del self._owed[key]
+
+    def _timed(self, account_id: AccountId) -> tuple[str, ...]:
+        return tuple(mark for mark in self._marks.get(account_id, ()) if mark != UNTIMED)
 
     def _row(self, connection_id: ConnectionId, account: BrokerAccountId) -> AccountRow | None:
         return self.rows.get(accounts.account_id(connection_id, account))
@@ -111,16 +143,16 @@ class AccountWatch:
         if account.liquidation is not None:
             self._halt(row, f"status {account.liquidation}", "the broker liquidated the account")
         elif UNTIMED in self._marks.get(row.id, ()):
-            self._marks[row.id] = tuple(mark for mark in self._marks[row.id] if mark != UNTIMED)
+            self._marks[row.id] = self._timed(row.id)
 
     def _halt(self, row: AccountRow, mark: str, why: str) -> None:
         """Until a person resumes it; what halted it once does not halt it again."""
         if mark in self._marks.get(row.id, ()):
             return
-        marks = self._marks[row.id] = (*self._marks.get(row.id, ()), mark)[-MOST_MARKS:]
+        self._marks[row.id] = (*self._marks.get(row.id, ()), mark)[-MOST_MARKS:]
         reason, at = f"{why}: entries stop until a person resumes the account", self.clock()
         self.rows[row.id] = replace(row, halted=True, halt_reason=reason)
-        timed = tuple(mark for mark in marks if mark != UNTIMED)
-        self.database.post(lambda c: accounts.halt_for(c, row.id, timed, reason, at))
+        timed = self._timed(row.id)
+        self._owe(row.id, "halt", lambda c: accounts.halt_for(c, row.id, timed, reason, at))
         log.error("account %s is halted: %s", row.id, reason)
         self.notify(Kind.HALT, f"{row.name} is halted", f"{reason}.")

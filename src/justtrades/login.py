@@ -92,8 +92,8 @@ class Login:
     _refreshing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        await self.broker.start()
         try:
+            await self.broker.start()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._hear(tasks))
                 tasks.create_task(self._compare_on_time())

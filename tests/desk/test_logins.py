@@ -428,3 +428,21 @@ async def test_a_desk_that_is_told_to_stop_stops_in_peace_and_closes_its_logins(
     await asyncio.wait((here.running,), timeout=10)
     assert here.running.cancelled()
     assert here.broker.runs == ["start", "close"]
+
+
+@played()
+async def test_a_login_that_is_taken_away_while_it_starts_is_closed_all_the_same(here: World) -> None:
+    """Lanes may have asked it something already: reads that nobody would end."""
+    demo = await add_demo(here)
+    demo.runs.clear()
+    starting = asyncio.Event()
+
+    async def start() -> None:
+        starting.set()
+        await asyncio.Event().wait()
+
+    demo.start = start  # type: ignore[method-assign]  # it never gets so far
+    await edit_demo(here, name="other")
+    await starting.wait()
+    await edit_demo(here, enabled=False)
+    assert demo.runs == ["close", "close"]

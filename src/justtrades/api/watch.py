@@ -11,6 +11,7 @@ What was heard outlives a restart. The time while the engine was down counts as 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,8 +22,10 @@ from justtrades.notices import Kind, Notify, silent
 from justtrades.positions.model import RecorderId
 from justtrades.positions.recorder import Recorder
 from justtrades.store import watch as kept
-from justtrades.store.session import Database
+from justtrades.store.session import Database, NotDurable
 from justtrades.store.watch import Beat
+
+log = logging.getLogger(__name__)
 
 LATE = 1.5
 """Periods of silence after which a recorder is red."""
@@ -130,7 +133,10 @@ class Watch:
 
     def _keep(self, beat: Beat) -> None:
         self._beats[beat.recorder_id] = beat
-        self.database.post(partial(kept.keep_beat, beat=beat))
+        try:
+            self.database.post(partial(kept.keep_beat, beat=beat))
+        except NotDurable as error:  # the next one tells it; nobody who watches or is heard may end of it
+            log.warning("a heartbeat was not kept: %s", error)
 
 
 __all__ = ["Colour", "Seen", "Watch", "seen"]

@@ -105,8 +105,10 @@ def halt(connection: Connection, account: AccountId, reason: str | None, at: dat
     connection.execute(_halt.values(**values), {"b_id": account})
 
 
-def halt_for(connection: Connection, account: AccountId, marks: tuple[str, ...], reason: str, at: datetime) -> None:
-    """Halts the account, and keeps the broker's marks of what halted it so far, this one included."""
+def halt_for(
+    connection: Connection, account: AccountId, marks: tuple[str, ...], reason: str | None, at: datetime
+) -> None:
+    """Halts the account (None lets it go on), and keeps the broker's marks of what halted it so far."""
     row = {"name": f"{_LIQUIDATED}{account}", "is_on": True, "reason": json.dumps(marks), "at": at}
     connection.execute(_write_marks.on(connection), row)
     halt(connection, account, reason, at)

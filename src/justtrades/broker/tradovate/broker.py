@@ -130,10 +130,9 @@ class TradovateBroker:
             self._tasks.append(task)
 
     async def close(self) -> None:
-        self._reads.cancel()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(self._reads.close(), *self._tasks, return_exceptions=True)
         await self._access.close(self._patience)
         await self._line.close()
 

@@ -84,11 +84,13 @@ class Shared(Generic[T]):
         self._running, self._next = self._next, None
         return await self._read()
 
-    def cancel(self) -> None:
+    def cancel(self) -> list[asyncio.Task[T]]:
+        """What was under way, and is about to end."""
         self._over = True
-        for task in (self._running, self._next):
-            if task is not None:
-                task.cancel()
+        under_way = [task for task in (self._running, self._next) if task is not None]
+        for task in under_way:
+            task.cancel()
+        return under_way
 
 
 def _noticed(task: asyncio.Task[Any]) -> None:
@@ -116,13 +118,16 @@ class Reads:
         self._again_at = 0.0
         self._ledgers: dict[BrokerAccountId, Shared[list[int]]] = {}
 
-    def cancel(self) -> None:
-        for picture in self._pictures.values():
-            picture.cancel()
-        for ledger in self._ledgers.values():
-            ledger.cancel()
+    async def close(self) -> None:
+        """No read is left running, and none begins."""
+        ending: list[asyncio.Future[Any]] = [*self._finding.values()]
         for task in self._finding.values():
             task.cancel()
+        for picture in self._pictures.values():
+            ending += picture.cancel()
+        for ledger in self._ledgers.values():
+            ending += ledger.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
     # ── accounts and contracts ───────────────────────────────────────────────────────────────────────────
 
