@@ -20,6 +20,7 @@ from justtrades.settings import Settings
 from justtrades.store import migrate, recorders, switches
 from justtrades.store.secrets import Box, new_key
 from justtrades.store.session import Database
+from tests import newest
 from tests.api.world import START, Clock
 
 KEY = "an-admin-key-of-the-tests"
@@ -97,7 +98,7 @@ def database(no_engine: None, tmp_path: Path) -> Path:
 
 
 async def _fill(url: str) -> None:
-    await migrate.upgrade(url)
+    await migrate.on_connection(url, newest.create)
     opened = Database(url, clock=Clock())
     await opened.open()
     try:

@@ -148,7 +148,7 @@ def test_secrets_are_not_in_the_settings_own_text(monkeypatch: pytest.MonkeyPatc
     assert "zq9" not in str(load())
 
 
-@pytest.mark.parametrize("key", ["a passphrase of some length", new_key()])
+@pytest.mark.parametrize("key", ["a passphrase of some length", new_key()], ids=["passphrase", "key"])
 def test_a_secret_key_or_a_passphrase_seals_and_opens_again(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv("JUSTTRADES_SECRET_KEY", key)
     first, second = load().secret_key, load().secret_key

@@ -34,9 +34,10 @@ from justtrades.positions.model import (
 from justtrades.positions.recorder import Recorder, Route
 from justtrades.rehearse import Books, Rehearsed, rehearsed
 from justtrades.settings import Settings
-from justtrades.store import accounts, books, migrate, recorders
+from justtrades.store import accounts, books, recorders
 from justtrades.store.secrets import Box, hashed, new_key
 from justtrades.store.session import Database
+from tests import newest
 
 ADMIN_KEY = "an-admin-key-of-the-tests"
 LOCAL_KEY = "a-local-key-of-the-tests"
@@ -194,7 +195,7 @@ async def world(
     database = Database("sqlite+aiosqlite://", clock=clock, inline=True, rng=random.Random(1))
     await database.open()
     try:
-        await database.write(migrate.create)
+        await database.write(newest.create)
         await database.write(_first_account)
         made = Parts(
             settings=Settings(_env_file=None, **settings),

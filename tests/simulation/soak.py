@@ -44,12 +44,20 @@ def every_seed(done: Soaked, start: int, seeds: int, seconds: float | None = Non
 
 def _of_one(done: Soaked, seed: int) -> Iterator[str]:
     done.seeds += 1
-    core = seed % CORE_EVERY == 0
-    stories = (run(seed), run_hard(seed, list(KINDS)[seed % len(KINDS)])) if core else (whole(done, play(seed)),)
-    for story in stories:
+    for story in _played(done, seed):
         if story is not None:
             done.violations += 1
             yield story
+
+
+def _played(done: Soaked, seed: int) -> tuple[str | None, ...]:
+    try:
+        if seed % CORE_EVERY == 0:
+            return run(seed), run_hard(seed, list(KINDS)[seed % len(KINDS)])
+        return (whole(done, play(seed)),)
+    except Exception as error:
+        error.add_note(f"while seed {seed} was played")
+        raise
 
 
 def whole(done: Soaked, played: Played) -> str | None:

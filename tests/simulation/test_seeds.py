@@ -1,21 +1,19 @@
 """Some seeds of each kind, and fresh ones for a while.
 
-`SIMULATION_SECONDS` says for how long fresh seeds are played (90), `SIMULATION_SEED` with which the first one
-begins; it is printed, and a failure of a fresh seed is a real finding. `make soak SEEDS=1 START=…` plays it again.
+`SIMULATION_SECONDS` says for how long fresh seeds are played in all (150), `SIMULATION_SEED` with which the first one
+begins; it is told at the end of the run, and a failure of a fresh seed is a real finding. `make soak SEEDS=1 START=…`
+plays it again.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
 from math import gcd
 
 import pytest
 
+from tests.simulation import fresh
 from tests.simulation.script import KINDS, Kind, named, play
 from tests.simulation.soak import CORE_EVERY, Soaked, every_seed, failed, quiet
-
-SECONDS = 90.0
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -37,14 +35,28 @@ def test_a_seed_that_once_failed_holds(seed: int, kind: str) -> None:
     assert story is None, story
 
 
-def test_fresh_seeds_hold(capsys: pytest.CaptureFixture[str]) -> None:
-    seconds = float(os.environ.get("SIMULATION_SECONDS", SECONDS))
-    first = int(os.environ.get("SIMULATION_SEED", secrets.randbelow(10**9) + 10**6))
+@pytest.mark.parametrize("share", fresh.SHARES)
+def test_fresh_seeds_hold(share: int, request: pytest.FixtureRequest) -> None:
     done = Soaked()
-    stories = list(every_seed(done, first, 0, seconds))
-    with capsys.disabled():
-        print(f"\nsimulation: seeds {first} to {first + done.seeds - 1}, violations {done.violations}, {done.figures}")
+    stories = list(every_seed(done, fresh.first(share), 0, fresh.seconds()))
+    fresh.report(request, done)
     assert not stories, stories[0]
+
+
+def test_the_end_of_a_run_tells_what_its_shares_came_to_and_the_first_seed_even_of_a_lost_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def share(*kept: tuple[str, object]) -> pytest.TestReport:
+        report = pytest.TestReport(f"seeds.py::{fresh.TEST}[0]", ("", 0, ""), {}, "passed", None, "call")
+        report.user_properties = [*kept]
+        return report
+
+    monkeypatch.setenv("SIMULATION_SEED", "777")
+    played = [share(("simulation", [10, 1, 200, 30])), share(("simulation", [5, 0, 100, 10])), share()]
+    told = fresh.told(played)
+    assert told == "simulation: 15 fresh seeds, 1 violations, 300 steps, 40 fills; SIMULATION_SEED=777 plays them again"
+    assert "777" in (fresh.told([share()]) or "")
+    assert fresh.told([]) is None
 
 
 def test_soak_plays_every_kind_and_the_core() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from justtrades.store import migrate
 from justtrades.store.session import Database
+from tests import newest
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
@@ -38,28 +39,42 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{(tmp_path / 'store.db').as_posix()}"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+EACH_KIND = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=EACH_KIND)
 def url(request: pytest.FixtureRequest) -> str:
     """An empty database of each kind."""
     address: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     return address
 
 
+@pytest.fixture(params=EACH_KIND)
+def newest_url(request: pytest.FixtureRequest) -> str:
+    """A database of each kind, with the newest schema."""
+    address: str = request.getfixturevalue("sqlite_newest_url" if request.param == "sqlite" else "postgres_newest_url")
+    return address
+
+
 @pytest.fixture
-async def db(url: str, clock: Clock) -> AsyncIterator[Database]:
+async def sqlite_newest_url(sqlite_url: str) -> str:
+    await migrate.on_connection(sqlite_url, newest.create)
+    return sqlite_url
+
+
+@pytest.fixture
+async def db(newest_url: str, clock: Clock) -> AsyncIterator[Database]:
     """An open database with the newest schema, of each kind."""
-    await migrate.upgrade(url)
-    database = Database(url, clock=clock)
+    database = Database(newest_url, clock=clock)
     await database.open()
     yield database
     await database.close()
 
 
 @pytest.fixture
-async def lite(sqlite_url: str, clock: Clock) -> AsyncIterator[Database]:
+async def lite(sqlite_newest_url: str, clock: Clock) -> AsyncIterator[Database]:
     """An open SQLite database with the newest schema."""
-    await migrate.upgrade(sqlite_url)
-    database = Database(sqlite_url, clock=clock)
+    database = Database(sqlite_newest_url, clock=clock)
     await database.open()
     yield database
     await database.close()

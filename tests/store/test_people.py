@@ -61,7 +61,7 @@ def test_the_same_secret_never_looks_the_same_twice() -> None:
     assert "hunter2" not in repr(Box(new_key()))
 
 
-@pytest.mark.parametrize("key", ["", "short", "ä" * 43, new_key() + "AAAA"])
+@pytest.mark.parametrize("key", ["", "short", "ä" * 43, new_key() + "AAAA"], ids=["none", "short", "strange", "long"])
 def test_a_key_that_is_not_256_bits_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         Box(key)

@@ -7,7 +7,7 @@ stands in `rules`.
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -87,7 +87,9 @@ def create_app(parts: Parts) -> FastAPI:
     return app
 
 
+@cache
 def _api() -> APIRouter:
+    """Holds nothing of an application: what a request needs is in `app.state`."""
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(admin)], route_class=AuditedRoute)
     for module in (connections, oauth, recorders, history, explain, acts, keys, contracts, notifications):
         api.include_router(module.router)
