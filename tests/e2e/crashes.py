@@ -1,9 +1,10 @@
 """A day of alerts through which the engine is killed again and again, at random moments and under load.
 
 Two recorders trade two contracts while prices move. The process is killed in the middle of it, started again on
-the same database and the same broker, and so on. At the end every alert that was acknowledged has one outcome, no
-order was made twice, what is held is protected, and the books are the broker's ledger. Everything but the
-machine's own timing follows from the seed.
+the same database and the same broker, and so on; now and then it dies while it is still starting. At the end every
+alert that was acknowledged has one outcome, no order was made twice, what is held is protected, and the books are the
+broker's ledger; then all is closed, and what the trades made is what the fills of that ledger come to. Everything but
+the machine's own timing follows from the seed.
 """
 
 from __future__ import annotations
@@ -14,17 +15,24 @@ import random
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
 
+from justtrades.broker.simulator.listing import find_contract
 from tests.e2e.process import EngineProcess
 from tests.e2e.stage import Recorder, Stage, fresh, paper
 
 ACTIONS = ("buy", "buy", "sell", "close")
 PRICES = {"MNQ": 25_000, "MES": 6_500}
+POINT_VALUES = {"MNQ": 2, "MES": 5}
 LONGEST_LIFE = 0.6
 """Seconds from readiness to the kill, at most."""
+STILLBORN = 0.2
+"""How often the engine is killed once more before it is ready."""
+LONGEST_BIRTH = 2.0
 
 
 @dataclass
@@ -49,12 +57,16 @@ class Crashes:
             url = await stack.enter_async_context(paper(self.folder))
             engine = EngineProcess(self.folder, url)
             stack.push_async_callback(engine.kill)
-            play = await self._opened(engine, stack)
-            for _ in range(self.kills):
-                await self._lived(play, engine)
-                await engine.start()
-                play = await engine.on_stage(stack)
-            return await self._wrong(play)
+            try:
+                play = await self._opened(engine, stack)
+                for _ in range(self.kills):
+                    await self._lived(play, engine)
+                    await self._stillborn(engine)
+                    await engine.start()
+                    play = await engine.on_stage(stack)
+                return await self._wrong(play)
+            except AssertionError as error:  # it never answered, or denies an alert it had acknowledged
+                return [str(error)]
 
     async def _opened(self, engine: EngineProcess, stack: AsyncExitStack) -> Stage:
         await engine.start()
@@ -77,6 +89,12 @@ class Crashes:
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
+
+    async def _stillborn(self, engine: EngineProcess) -> None:
+        while self._dice.random() < STILLBORN:
+            await engine.begin()
+            await asyncio.sleep(self._dice.uniform(0, LONGEST_BIRTH))  # in the middle of its recovery
+            await engine.kill()
 
     async def _alerts(self, play: Stage, recorder: Recorder) -> None:
         while True:
@@ -113,8 +131,32 @@ class Crashes:
         found += [f"{client_id} was made {times} times" for client_id, times in made.items() if times > 1]
         entered = Counter(row["signal_id"] for row in await self._entries(play))
         found += [f"signal {signal} made {n} entries" for signal, n in entered.items() if n > 1]
-        return found
+        return found + await self._unpaid(play)
 
     async def _entries(self, play: Stage) -> list[dict[str, str]]:
         rows = await play.items("orders", limit=500)
         return [row for row in rows if row["purpose"] == "entry" and row["broker_order_id"]]
+
+    async def _unpaid(self, play: Stage) -> list[str]:
+        """Whether the trades, once all are closed, made what the broker's fills come to."""
+        for recorder in self._recorders:
+            await Recorder(play, recorder.id, recorder.token).trade("close")
+        await play.books_match()
+        booked = sum(Decimal(trade["pnl"]) for trade in await play.items("trades", limit=500))
+        filled = await self._filled(play)
+        return [] if booked == filled else [f"the trades made {booked}, the broker's fills {filled}"]
+
+    async def _filled(self, play: Stage) -> Decimal:
+        values = {}
+        for root, name in self._contracts.items():
+            contract = find_contract(name, datetime.now(UTC))
+            assert contract is not None
+            values[contract.id] = POINT_VALUES[root]
+        signs = {"Buy": -1, "Sell": 1}
+        return sum(
+            (
+                signs[f["action"]] * f["qty"] * Decimal(str(f["price"])) * values[f["contractId"]]
+                for f in await play.fills()
+            ),
+            Decimal(0),
+        )

@@ -36,6 +36,11 @@ class EngineProcess:
         return (self.folder / "engine.admin").read_text(encoding="ascii").strip()
 
     async def start(self) -> None:
+        await self.begin()
+        await until(self.answers, "the engine to answer", 60)
+
+    async def begin(self) -> None:
+        """The process, which is not ready yet."""
         given = {
             "PORT": str(self.port),
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.folder / 'engine.db'}",
@@ -56,7 +61,6 @@ class EngineProcess:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        await until(self.answers, "the engine to answer", 30)
 
     async def answers(self) -> bool:
         assert self.process is not None

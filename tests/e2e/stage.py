@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import httpx
 
 from justtrades.app import Engine, engine
+from justtrades.broker.simulator.listing import find_contract
 from justtrades.broker.simulator.paper import Paper, serve_paper
 from justtrades.settings import Settings
 
@@ -70,8 +72,14 @@ class Stage:
         return answer.json()
 
     async def items(self, path: str, **params: Any) -> list[Json]:
-        found: list[Json] = (await self.get(path, **params))["items"]
-        return found
+        """All of a list, page by page."""
+        found: list[Json] = []
+        while True:
+            page = await self.get(path, **params)
+            found += page["items"]
+            if page.get("next") is None:
+                return found
+            params["cursor"] = page["next"]
 
     async def ready(self) -> None:
         async def is_ready() -> bool:
@@ -136,8 +144,6 @@ class Stage:
 
     async def symbol(self) -> str:
         if not self.contract:
-            from datetime import UTC, datetime
-
             from justtrades.positions.contracts import ROOTS, front, trade_date
 
             self.contract = front(ROOTS[CONTRACT_ROOT], trade_date(datetime.now(UTC))).tradovate
@@ -167,8 +173,8 @@ class Stage:
 
     async def differences(self) -> list[str]:
         ledger, found = await self.ledger(), []
-        broker_net = {int(r["netPos"]) for r in ledger["position"] if int(r["netPos"])}
-        ours = {r["quantity"] * (1 if r["side"] == "LONG" else -1) for r in await self.items("positions")}
+        broker_net = {(r["accountId"], r["contractId"]): int(r["netPos"]) for r in ledger["position"] if r["netPos"]}
+        ours = {_lane(r): r["quantity"] * (1 if r["side"] == "LONG" else -1) for r in await self.items("positions")}
         if broker_net != ours:
             found.append(f"position: broker {broker_net}, books {ours}")
         fills = {str(r["id"]) for r in ledger["fill"]}
@@ -187,6 +193,13 @@ class Stage:
         signs = {"Buy": -1, "Sell": 1}
         fills = await self.fills()
         return sum((signs[f["action"]] * Decimal(str(f["price"])) * f["qty"] * 2 for f in fills), Decimal(0))
+
+
+def _lane(position: Json) -> tuple[int, int]:
+    """Where the broker keeps it: the account's and the contract's number there."""
+    contract = find_contract(position["contract"], datetime.now(UTC))
+    assert contract is not None
+    return int(position["account_id"].rpartition("-")[2]), contract.id
 
 
 @dataclass
