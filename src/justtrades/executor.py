@@ -17,10 +17,11 @@ import json
 import logging
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
+from operator import attrgetter
+from typing import Final, Protocol
 
 from sqlalchemy import Connection
 
@@ -502,9 +503,9 @@ class _Gate:
         return why
 
 
-def _substance(lane: Lane) -> Lane:
-    """The lane without what is only the time of looking."""
-    return replace(lane, news=(), checked_at=None, read=None, broker_quantity=None)
+_OF_LOOKING: Final = frozenset({"news", "checked_at", "read", "broker_quantity"})
+_substance: Final = attrgetter(*(field.name for field in fields(Lane) if field.name not in _OF_LOOKING))
+"""The lane without what is only the time of looking."""
 
 
 def _sight(lane: Lane) -> tuple[object, ...]:

@@ -130,7 +130,7 @@ class Login:
             losses = self._losses
             try:
                 await self.listener.accounts_found(self, await self.broker.accounts())
-                for name in self.listener.contracts_in_use(self):
+                for name in sorted(self.listener.contracts_in_use(self)):
                     await self._know(name)
                 await self.compare()
             except (BrokerError, NotDurable) as error:

@@ -11,9 +11,10 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import httpx
 from starlette.datastructures import Address
@@ -203,9 +204,15 @@ class Wire(httpx.AsyncBaseTransport):
         return None
 
 
+@lru_cache(1_000)
+def _asked(address: bytes) -> tuple[str, dict[str, str]]:
+    """Endpoint and query of a path; not to be changed."""
+    path, _, query = address.decode().partition("?")
+    return unquote(path).removeprefix("/v1/").lower(), dict(parse_qsl(query))
+
+
 def _call(request: httpx.Request) -> Call:
-    endpoint = request.url.path.removeprefix("/v1/").lower()
-    query = dict(parse_qsl(request.url.query.decode()))
+    endpoint, query = _asked(request.url.raw_path)
     body = loads(request.content) if request.content else {}
     words = {key: str(value) for key, value in body.items() if isinstance(value, str | int)}
     token = request.headers.get("authorization", "").removeprefix("Bearer ")

@@ -77,6 +77,8 @@ class World(Troubled):
         self._born = asyncio.Event()
         self._restarting: asyncio.Task[None] | None = None
         self._database = new_database()
+        self._changes = -1
+        self._asked: dict[tuple[str, tuple[Any, ...]], list[tuple[Any, ...]]] = {}
         self.facts = Facts(self.rows, loop.clock, budget=budget, secrets=(PASSWORD, "access-30"))
         self.exchange = Exchange(Random(f"{seed} sockets"), self._heard_venue)
         self.net = Net(self.exchange, Random(f"{seed} net"), self.trace.tell)
@@ -208,8 +210,14 @@ class World(Troubled):
                     self.trace.tell(f"  = trade {told.trade.id} closed: {told.exit_reason}, {told.pnl}")
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """What is durable."""
-        return self._database.execute(query, values).fetchall()
+        """What is durable; asked once between two changes."""
+        if self._database.total_changes != self._changes:
+            self._changes = self._database.total_changes
+            self._asked.clear()
+        asked = (query, values)
+        if asked not in self._asked:
+            self._asked[asked] = self._database.execute(query, values).fetchall()
+        return self._asked[asked]
 
     def _note_rows(self) -> None:
         """The whole database is part of the trace."""

@@ -67,8 +67,10 @@ Step = Place | Change | Remove
 def wanted(lane: Lane) -> tuple[Leg, ...]:
     """The legs that should rest now; none when flat, on the wrong side, or while the position is being closed."""
     trade, quantity = lane.trade, abs(book.at_broker(lane))
+    if trade is None or quantity == 0 or book.held(lane) * trade.side.sign < 0:
+        return ()
     average = book.average_price(lane)
-    if trade is None or average is None or quantity == 0 or book.held(lane) * trade.side.sign < 0:
+    if average is None:
         return ()
     if any(job.exiting for job in lane.jobs):
         return ()

@@ -56,7 +56,7 @@ def sqlite_writer(url: URL) -> Engine:
     pool = StaticPool if in_memory(url) else QueuePool
     engine = create_engine(url, poolclass=pool, connect_args=_sqlite_arguments(), query_cache_size=1_000)
     event.listen(engine, "connect", _prepare_writer)
-    event.listen(engine, "begin", _begin_immediate)
+    _begins_with(engine, "BEGIN IMMEDIATE")
     return engine
 
 
@@ -66,7 +66,7 @@ def sqlite_readers(url: URL) -> Engine:
         url, poolclass=QueuePool, pool_size=READERS, max_overflow=0, connect_args=_sqlite_arguments()
     )
     event.listen(engine, "connect", _prepare_reader)
-    event.listen(engine, "begin", _begin_deferred)
+    _begins_with(engine, "BEGIN")
     return engine
 
 
@@ -112,7 +112,7 @@ def _assert_pragma(connection: Connection, name: str, wanted: object) -> None:
 
 
 def _sqlite_arguments() -> dict[str, Any]:
-    # isolation_level None: transactions are begun by the listeners below, not by the driver's guesses.
+    # isolation_level None: transactions are begun by `_begins_with`, not by the driver's guesses.
     return {"check_same_thread": False, "isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000}
 
 
@@ -137,9 +137,10 @@ def _run(connection: Any, *pragmas: str) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begins_with(engine: Engine, statement: str) -> None:
+    """How each transaction begins. A listener for it would make SQLAlchemy look for listeners at every statement."""
 
+    def begin(connection: Any) -> None:
+        connection.execute(statement).close()
 
-def _begin_deferred(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    engine.dialect.do_begin = begin  # type: ignore[method-assign,assignment]  # the one way without a listener

@@ -137,7 +137,7 @@ async def test_an_answer_that_is_too_late_decides_nothing(server: Server) -> Non
         return web.Response()
 
     server.answer = never
-    line = Line(server.base, 0.1)
+    line = Line(server.base, 0.3)
     with pytest.raises(Unreachable) as lost:
         await line.send(POST, no_gate)
     assert lost.value.reason == "timeout"

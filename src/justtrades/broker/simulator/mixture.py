@@ -131,6 +131,8 @@ class Mixture:
     def take(self, endpoint: str) -> Fault | None:
         """The fault that hits this call, if any."""
         self._calls[endpoint] += 1
+        if not self.items:
+            return None
         drawn = Random(f"{self.seed}/{endpoint}/{self._calls[endpoint]}").random()
         for item in self._chances(Kind):
             if item.may_hit(endpoint):
@@ -142,6 +144,8 @@ class Mixture:
     def whims(self) -> list[Item]:
         """The manners in which the events of this change are told."""
         self._changes += 1
+        if not self.items:
+            return []
         rng = Random(f"{self.seed}/change/{self._changes}")
         return [item for item in self._chances(Manner) if rng.random() < (item.rate or 0.0)]
 

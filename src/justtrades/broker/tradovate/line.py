@@ -5,6 +5,9 @@ there, after DNS, TLS and waiting for the pool; and an attempt that never got a 
 sent. (The exceptions alone cannot tell: httpx-aiohttp calls a connection lost after the write a
 `ConnectTimeout` too.) A transport given from outside keeps the same promise by calling `go_ahead` itself.
 Nothing is redirected and no mutation is repeated here: aiohttp repeats idempotent methods only.
+
+The transport is called directly: of what httpx's client adds (redirects, authentication, hooks) nothing is wanted
+here but cookies, and reading an address anew for each request costs more than sending it.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 import aiohttp
 import httpx
@@ -32,6 +36,13 @@ LARGEST_BODY = 32 * 1024 * 1024
 KEEP_ALIVE = 15.0
 """Shorter than usual server limits: a connection that the server just closed would cost a doubt."""
 CONNECTIONS = 32
+ADDRESSES_KEPT = 1_000
+USUAL_HEADERS: Final = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+    "User-Agent": f"python-httpx/{httpx.__version__}",
+}
 
 
 class GateClosed(Exception):
@@ -111,7 +122,7 @@ class Outgoing:
 
     @property
     def headers(self) -> dict[str, str]:
-        found = {"Accept": "application/json"}
+        found = dict(USUAL_HEADERS)
         if self.body is not None:
             found["Content-Type"] = "application/json"
         if self.token:
@@ -126,12 +137,12 @@ class Line:
         self._base = base_url.rstrip("/")
         self._limit = time_limit
         timeout = httpx.Timeout(time_limit, connect=time_limit * 0.8, pool=time_limit * 0.8)
-        self._client = httpx.AsyncClient(
-            transport=way or transport(), timeout=timeout, follow_redirects=False, trust_env=False
-        )
+        self._extensions = {"timeout": timeout.as_dict()}
+        self._way = way or transport()
+        self._cookies = httpx.Cookies()
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._way.aclose()
 
     async def send(self, outgoing: Outgoing, gate: Gate) -> Raw:
         """The response. `NotSent` only when no byte can have been written, else `Unreachable`."""
@@ -149,18 +160,27 @@ class Line:
 
     async def _exchange(self, outgoing: Outgoing) -> Raw:
         content = None if outgoing.body is None else exact.dumps(outgoing.body).encode()
-        request = self._client.build_request(
+        request = httpx.Request(
             outgoing.method,
-            self._base + outgoing.endpoint,
-            params=outgoing.params or None,
+            _address(self._base + outgoing.endpoint, tuple(outgoing.params.items())),
             content=content,
             headers=outgoing.headers,
+            cookies=self._cookies or None,
+            extensions=self._extensions,
         )
-        response = await self._client.send(request, stream=True)
+        response = await self._way.handle_async_request(request)
+        response.request = request
+        if "set-cookie" in response.headers:
+            self._cookies.extract_cookies(response)
         try:
             return Raw(response.status_code, await _text(response), _date(response.headers.get("date")))
         finally:
             await response.aclose()
+
+
+@lru_cache(ADDRESSES_KEPT)
+def _address(base: str, params: tuple[tuple[str, str], ...]) -> httpx.URL:
+    return httpx.URL(base, params=dict(params)) if params else httpx.URL(base)
 
 
 def _date(told: str | None) -> datetime | None:

@@ -343,7 +343,7 @@ class Reads:
         by_order = _by(fills, lambda row: wire.number(row, "orderId"))
         by_place = _by(orders, lambda row: _covered(wire.place(row), covered))
         held = _positions(positions, covered)
-        places = {*by_place, *(where for where, row in held.items() if wire.number(row, "netPos"))}
+        places = dict.fromkeys([*by_place, *(where for where, row in held.items() if wire.number(row, "netPos"))])
         return tuple(
             LanePicture(
                 where.account,

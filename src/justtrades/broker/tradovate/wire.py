@@ -55,6 +55,7 @@ STOPPED_BY_ADMIN = {
     "LockTradingImmediately": "locked by the broker",
 }
 LIQUIDATING = frozenset({"AgreedOnLiquidationByAutoLiq", "LiquidateImmediately"})
+ORDER_TYPES = {kind.value: kind for kind in OrderType}
 LIMITS = {
     "dailyLossAutoLiq": "daily loss",
     "dailyLossLiqOnly": "daily loss for liquidation only",
@@ -204,7 +205,7 @@ def joined(parts: Parts) -> BrokerOrder | None:
     if now is None or not order_id:
         return None
     version = effective(parts) or {}
-    kind = OrderType(version["orderType"]) if version.get("orderType") in list(OrderType) else None
+    kind = ORDER_TYPES.get(word(version, "orderType") or "")
     quantity = number(version, "orderQty")
     reason, text = why_rejected(parts) if now is Status.REJECTED else (None, None)
     return BrokerOrder(
