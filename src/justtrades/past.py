@@ -68,10 +68,10 @@ class Past:
 
     def news_in(self, event: Event, lane: Lane) -> Event:
         """A read without what is old news in it: a look or picture under way while a trade ends still shows it.
-        And of an execution undone only one that was counted here says what it was: no other ever moved anything."""
+        And of an execution undone it is said whether it was counted here: no other ever moved anything."""
         match event:
-            case FillBusted(fill_id, fill) if fill is not None and fill_id not in self.fills:
-                return FillBusted(fill_id)
+            case FillBusted(fill_id, fill):
+                return FillBusted(fill_id, fill, counted=fill_id in self.fills)
             case PictureTaken(_, orders, fills) | Looked(_, orders, fills):
                 return replace(event, orders=self._new_orders(orders, lane), fills=self._new_fills(fills, lane))
             case _:

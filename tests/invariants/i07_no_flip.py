@@ -2,7 +2,7 @@
 
 Judged at the broker, fill by fill. A trader who acts at the same place at the same time can make our resting exit
 one too many, which nobody can prevent: places where a hand acted lately are left out. So is the moment in which an
-entry fills that was held up on its way for longer than it was looked for.
+entry fills that was held up on its way for longer than it was looked for, and what rests beside it then.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class NoFlip(Checker):
 
     def ticked(self) -> None:
         for place in self.facts.places():
-            if not self._by_hand(place):
+            if not self._disturbed(place):
                 self._sum(place)
 
     def _sum(self, place: Place) -> None:

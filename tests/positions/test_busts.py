@@ -6,7 +6,7 @@ import pytest
 
 from justtrades.positions import book
 from justtrades.positions.commands import Liquidate
-from justtrades.positions.events import FillBusted
+from justtrades.positions.events import FillBusted, OrderFilled
 from justtrades.positions.model import Action, Fill, Outcome, Status, Verb
 from tests.positions.lane_world import World, started, terms
 
@@ -126,6 +126,17 @@ def test_a_partial_fill_of_a_working_target_undone_leaves_the_whole_position_pro
     world.wait(10)
     assert (world.held, world.net) == (3, 3)
     assert [o.quantity - o.filled for o in world.working()] == [3]
+
+
+def test_a_fill_undone_before_it_was_heard_of_is_waited_for_by_nobody() -> None:
+    world = started()
+    entry = world.alert(Verb.BUY, terms(2))
+    world.tell(world.queue.pop(0))
+    world.queue = [event for event in world.queue if not isinstance(event, OrderFilled)]
+    bust(world, world.fills[0])
+    world.wait(10)
+    assert world.outcome(entry).outcome is Outcome.FILLED
+    assert (world.held, world.working(), world.lane.orders) == (0, [], ())
 
 
 def test_after_a_bust_an_entry_still_waits_for_the_fills_it_claims() -> None:

@@ -97,6 +97,9 @@ def test_fills_the_broker_claims_and_never_shows_hold_no_signal_for_ever() -> No
     assert world.outcome(entry).outcome is Outcome.NEEDS_ATTENTION
     assert "by the broker's word" in world.outcome(entry).reason
     assert world.outcome(close).outcome is Outcome.NEEDS_ATTENTION
+    world.queue.append(LaneResumed(adopt=False))
+    world.wait(20)
+    assert (world.lane.orders, world.lane.trade) == ((), None), "the lane goes on without them"
 
 
 def test_a_signal_given_up_stops_entries_until_a_person_resumes() -> None:

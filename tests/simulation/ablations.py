@@ -327,6 +327,10 @@ def _another_account(patch: MonkeyPatch) -> None:
     patch.setattr(broker.TradovateBroker, "prepare", elsewhere)
 
 
+def _exits_for_what_is_gone(patch: MonkeyPatch) -> None:
+    patch.setattr(book, "at_broker", book.held)
+
+
 def _absent_is_sure(patch: MonkeyPatch) -> None:
     """An order that was not found is forgotten at once, not watched for a day."""
     still = settle.still_of_use
@@ -357,6 +361,7 @@ ABLATIONS: tuple[Ablation, ...] = (
     Ablation("a position gets its exits", _no_exits, "calm", ("I5",), 0),
     Ablation("exits follow the position's size", _exits_keep_their_size, "calm", ("I5", "I7"), 5),
     Ablation("an exit nobody wants is cancelled", _surplus_stays, "hands", ("I6", "I5", "I7"), 4),
+    Ablation("no exit for what the broker lacks", _exits_for_what_is_gone, "decisions", ("I7",), 100000298),
     Ablation("prices are on the tick", _off_tick, "calm", ("I5",), 0),
     Ablation("a target pays", _short_of_the_promise, "calm", ("I5", "I7"), 0),
     Ablation("each order has an id of its own", _ids_are_used_again, "calm", ("I3",), 0),

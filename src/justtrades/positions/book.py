@@ -175,8 +175,8 @@ def claimed(order: Order) -> int:
 
 
 def settled(lane: Lane, order: Order) -> bool:
-    """Ended, and every fill it claims is here (or was busted since)."""
-    return order.status.ended and executed(lane, order) >= claimed(order)
+    """Ended, and every fill it claims is here, was busted since, or is waited for no longer."""
+    return order.status.ended and (order.written_off or executed(lane, order) >= claimed(order))
 
 
 def unsettled(lane: Lane) -> tuple[Order, ...]:

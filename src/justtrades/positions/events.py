@@ -79,11 +79,12 @@ class OrderFilled:
 
 @dataclass(frozen=True, slots=True)
 class FillBusted:
-    """The exchange undid an execution. `fill` is what it was, given when these books counted it once; they may have
-    let go of it since."""
+    """The exchange undid an execution. `fill` is what it was, as far as the broker says; `counted`, that these books
+    knew it once and let go of it when its trade was over."""
 
     fill_id: FillId
     fill: Fill | None = None
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,7 +275,8 @@ def _lost(lane: Lane, call: Call, answer: AnswerLost, now: datetime, limits: Lim
 
 
 def _resumed(lane: Lane, event: LaneResumed, now: datetime) -> Lane:
-    """A person looked and lets the lane go on. Where the broker holds less than our books, they follow it."""
+    """A person looked and lets the lane go on. Where the broker holds less than our books, they follow it; and fills
+    that it claims and never showed are not waited for any longer."""
     lane = replace(lane, blocked=None, stopped=None, halted=None, exits_refused=0, exits_lost=0, protect_again_at=None)
     if (gone := _not_at_broker(lane)) != 0:
         if gone == book.held(lane) and lane.trade is not None:
@@ -283,6 +284,9 @@ def _resumed(lane: Lane, event: LaneResumed, now: datetime) -> Lane:
         lane = give_up(lane, gone, now)
     if event.adoption is not None:
         lane = adopt(lane, event.adoption, now)
+    for order in book.unsettled(lane):
+        if order.status.ended:
+            lane = put(lane, replace(order, written_off=True))
     left = book.foreign_quantity(lane)
     return replace(lane, left=left, divergence=None, retry_at=None, retries=0, stuck_since=None, picture_wanted=True)
 
@@ -411,8 +415,10 @@ def _bust(lane: Lane, event: FillBusted, now: datetime) -> Lane:
     if here is not None:
         fills = tuple(f for f in lane.fills if f.id != fill_id)
         lane = replace(lane, fills=fills, undone=(*lane.undone, here))
-    elif event.fill is not None:
+    elif event.fill is not None and event.counted:
         lane = surely_short(lane, replace(lane, foreign=lane.foreign - event.fill.signed), now)
+    elif event.fill is not None:
+        lane = replace(lane, undone=(*lane.undone, event.fill))  # never heard of, but its order claims it
     signal_id = lane.trade.signal_id if lane.trade else None
     return tell(lane, Noted(signal_id, f"the exchange undid fill {fill_id}", alarm=True))
 

@@ -385,6 +385,8 @@ class Order:
     cancel_asked: int = 0
     """How often a cancel was sent; -1 when somebody else ended the order and that was told."""
     modify_refused: int = 0
+    written_off: bool = False
+    """It claims fills that the broker never showed, and a person let the lane go on without them."""
     named: bool = False
     """The answer left us in doubt but named a reason: not found means refused, not lost."""
     changed_at: datetime | None = None

@@ -90,7 +90,7 @@ def _odd(lane: Lane, order: Order) -> str | None:
     if order.status.ended:
         return f"{name} has {book.claimed(order)} filled by the broker's word, which shows {book.executed(lane, order)}"
     if order.purpose.rests:
-        return f"{name} goes on working after {max(order.cancel_asked, 0)} cancels"
+        return f"{name} goes on working after {order.cancel_asked} cancels" if order.cancel_asked > 0 else None
     return f"{name} neither fills nor goes away"
 
 

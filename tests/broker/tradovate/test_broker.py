@@ -181,8 +181,23 @@ def test_a_bust_is_told_once() -> None:
         bust = await one.until(BustReport)
         await asyncio.sleep(1)
         assert (bust.fill_id, len(one.said(BustReport)), len(one.said(FillReport))) == (str(N + 3), 1, 1)
+        assert bust.fill == one.said(FillReport)[0].fill
 
     with_desk(work)
+
+
+def test_a_bust_that_no_event_told_is_found_in_the_lists() -> None:
+    stub = Stub()
+    placed(stub)
+
+    async def work(one: Desk) -> None:
+        await one.broker.picture()
+        told = await one.until(FillReport)
+        stub.tables["fill"] = [fill(N + 3, N, active=False)]
+        assert not [f for lane in (await one.broker.picture()).lanes for f in lane.fills]
+        assert (await one.until(BustReport)).fill == told.fill
+
+    with_desk(work, stub)
 
 
 def test_partial_and_batched_entities_are_merged_by_id() -> None:
