@@ -94,6 +94,28 @@ def test_exits_never_close_more_than_the_broker_holds_after_an_old_close_was_und
     assert world.net == 0
 
 
+def test_a_bust_told_after_the_position_list_was_believed_cuts_no_exit_twice() -> None:
+    world = started()
+    world.alert(Verb.SELL, terms(2))
+    world.wait(5)
+    world.alert(Verb.CLOSE)
+    world.wait(5)
+    world.alert(Verb.BUY, terms(5))
+    world.wait(5)
+    bust(world, next(f for f in world.fills if f.quantity == 2 and f.action is Action.BUY))
+    late = world.queue.pop()
+    least = 5
+    for second in range(120):
+        if second == 60:
+            assert world.lane.foreign == -2
+            world.queue.append(late)
+        world.queue.append(world.picture())
+        world.wait(1)
+        least = min(least, sum(o.quantity for o in world.working()))
+    assert (least, [o.quantity for o in world.working()]) == (3, [3])
+    assert (world.held, world.lane.foreign, world.net) == (5, -2, 3)
+
+
 def test_a_part_is_closed_only_down_to_what_shall_remain_at_the_broker() -> None:
     world = started()
     world.alert(Verb.SELL, terms(1))

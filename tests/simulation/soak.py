@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
+from tests.simulation.disturbed_schedules import run_disturbed
 from tests.simulation.hard_schedules import KINDS, run_hard
 from tests.simulation.lane_schedules import run
 from tests.simulation.script import Played, play
@@ -53,7 +54,7 @@ def _of_one(done: Soaked, seed: int) -> Iterator[str]:
 def _played(done: Soaked, seed: int) -> tuple[str | None, ...]:
     try:
         if seed % CORE_EVERY == 0:
-            return run(seed), run_hard(seed, list(KINDS)[seed % len(KINDS)])
+            return run(seed), run_hard(seed, list(KINDS)[seed % len(KINDS)]), run_disturbed(seed)
         return (whole(done, play(seed)),)
     except Exception as error:
         error.add_note(f"while seed {seed} was played")

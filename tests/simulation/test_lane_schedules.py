@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation.disturbed_schedules import run_disturbed
 from tests.simulation.hard_schedules import KINDS, run_hard
 from tests.simulation.lane_schedules import run
 
@@ -35,4 +36,9 @@ def test_a_look_that_comes_after_its_trade_is_over_is_old_news() -> None:
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_books_equal_a_broker_that_is_hard_to_know(kind: str) -> None:
     broken = [told for seed in range(60) if (told := run_hard(seed, kind)) is not None]
+    assert not broken, broken[0]
+
+
+def test_other_hands_and_the_exchange_leave_books_that_equal_the_broker() -> None:
+    broken = [told for seed in range(120) if (told := run_disturbed(seed)) is not None]
     assert not broken, broken[0]

@@ -416,7 +416,9 @@ def _bust(lane: Lane, event: FillBusted, now: datetime) -> Lane:
         fills = tuple(f for f in lane.fills if f.id != fill_id)
         lane = replace(lane, fills=fills, undone=(*lane.undone, here))
     elif event.fill is not None and event.counted:
-        lane = surely_short(lane, replace(lane, foreign=lane.foreign - event.fill.signed), now)
+        after = replace(lane, foreign=lane.foreign - event.fill.signed)
+        # What is not ours already may be this very bust, believed from a position list: pictures will tell.
+        lane = after if lane.foreign else surely_short(lane, after, now)
     elif event.fill is not None:
         lane = replace(lane, undone=(*lane.undone, event.fill))  # never heard of, but its order claims it
     signal_id = lane.trade.signal_id if lane.trade else None
