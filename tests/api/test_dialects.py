@@ -158,6 +158,12 @@ def test_several_targets_share_the_position_by_their_quantities() -> None:
         ({"tp": 20}, "dollar_tp"),
         ({"sl": 25010}, "dollar_sl"),
         ({"data": "sell", "tp": 25010}, "losing side"),
+        ({"data": "sell", "tp": 20}, "dollar_tp"),
+        ({"sl": 20}, "dollar_sl"),
+        ({"advance_tp_sl": [{"quantity": 1, "tp": 25010, "sl": 20}]}, "dollar_sl"),
+        ({"price": "", "tp": 25010}, "close"),
+        ({"price": "", "tp": 20}, "close"),
+        ({"price": 0, "sl": 20}, "close"),
         ({"advance_tp_sl": [{"quantity": 1, "tp": 25010, "sl": 1}, {"quantity": 1, "tp": 25020}]}, "different stops"),
         ({"advance_tp_sl": [{"tp": 25010}]}, "quantity"),
         ({"advance_tp_sl": [{"quantity": 1}]}, "needs a tp"),
@@ -454,6 +460,8 @@ def test_algoway_exits_are_whole(fields: dict[str, Any], verb: Verb) -> None:
         ({"order_action": "buy", "trade_type": "inverse"}, "trade_type"),
         ({"order_action": "buy", "trailing_pips": 20}, "trailing"),
         ({"order_action": "buy", "price": 100, "tp_price": 90}, "losing side"),
+        ({"order_action": "buy", "price": 100, "sl_price": 5}, "half"),
+        ({"order_action": "buy", "price": 100, "tp_price": 210}, "twice"),
     ],
 )
 def test_an_algoway_alert_that_cannot_be_done_as_asked_is_refused(fields: dict[str, Any], word: str) -> None:

@@ -49,7 +49,7 @@ def read(alert: Alert) -> Reading:
     price = values.price(fields, ("price",))
     target, stop = (exits.first(fields, _TP), exits.first(fields, _SL)) if verb.enters else (None, None)
     targets, fixed = (target.target,) if target else (), stop.stop if stop else None
-    exits.refuse_wrong_side(verb, price, targets, fixed)
+    exits.refuse_impossible(verb, price, targets, fixed)
     trails = verb.enters and any(values.asks(fields.get(name)) for name in _TRAILS)
     key = marks.repeat_key(alert.fields)
     return Reading(

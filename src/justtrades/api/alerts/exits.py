@@ -73,19 +73,30 @@ def with_unit(name: str, value: Any, bare: Unit | None) -> Measured | None:
     return None if number is None else measured(number, _UNITS[found[2]])
 
 
-def refuse_wrong_side(
+def refuse_impossible(
     verb: Verb, seen: Decimal | None, targets: Iterable[Target], stop: Stop | None, hint: str = ""
 ) -> None:
-    """`NotAnOrder` when an exit's absolute price lies on the wrong side of the price the alert saw: such a target
-    would fill at once and such a stop be refused. Most often it is a distance in a field that takes a price."""
-    if seen is None or not verb.enters:
+    """`NotAnOrder` when an exit's absolute price cannot be meant beside the price the alert saw.
+
+    On the wrong side of it a target would fill at once and a stop be refused; below half or above twice of it a stop
+    protects nothing. Most often either is a distance in a field that takes a price."""
+    if not seen or not verb.enters:
         return
     sign = 1 if verb is Verb.BUY else -1
     for target in targets:
-        if target.price is not None and sign * (target.price - seen) <= 0:
-            raise NotAnOrder(f"the target's price is on the losing side of the alert's own price{hint}")
-    if stop is not None and stop.price is not None and sign * (seen - stop.price) <= 0:
-        raise NotAnOrder(f"the stop's price is on the winning side of the alert's own price{hint}")
+        if target.price is not None:
+            _refuse_far("target", seen, target.price, hint)
+            if sign * (target.price - seen) <= 0:
+                raise NotAnOrder(f"the target's price is on the losing side of the alert's own price{hint}")
+    if stop is not None and stop.price is not None:
+        _refuse_far("stop", seen, stop.price, hint)
+        if sign * (seen - stop.price) <= 0:
+            raise NotAnOrder(f"the stop's price is on the winning side of the alert's own price{hint}")
+
+
+def _refuse_far(exit_: str, seen: Decimal, price: Decimal, hint: str) -> None:
+    if seen > 0 and not seen / 2 <= price <= seen * 2:
+        raise NotAnOrder(f"the {exit_}'s price is below half or above twice of the alert's own price{hint}")
 
 
 def trail_warnings(*, trails: bool, stop: Stop | None) -> tuple[str, ...]:

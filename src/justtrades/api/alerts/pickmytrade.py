@@ -1,7 +1,8 @@
 """PickMyTrade alerts: JSON, quantities and switches quoted or not.
 
 `tp` and `sl` are prices, `dollar_…` dollars per contract, `percentage_…` percent of the average; the first of them
-that is not 0 counts. `reverse_order_close` and `pyramid` decide what happens to what is held:
+that is not 0 counts. Distances in `tp` and `sl` are a common mistake, so both are taken only beside the alert's own
+price, which shows it. `reverse_order_close` and `pyramid` decide what happens to what is held:
 
     reverse_order_close  pyramid   same signal       opposite signal
     true                 false     closes, enters    closes, enters
@@ -100,7 +101,10 @@ def _entry(fields: Fields, verb: Verb, price: Decimal | None) -> tuple[Exits, tu
     """What only counts for an order that enters, checked for what cannot be done."""
     _refuse(fields)
     found = _legs(fields) or _single(fields)
-    exits.refuse_wrong_side(verb, price, found.targets, found.stop, _HINT)
+    prices = [*(target.price for target in found.targets), found.stop.price if found.stop else None]
+    if not price and any(prices):
+        raise NotAnOrder(f'an alert with tp or sl needs "price": "{{{{close}}}}"{_HINT}')
+    exits.refuse_impossible(verb, price, found.targets, found.stop, _HINT)
     trails = values.flag("trail", fields.get("trail")) is True
     return found, (*exits.trail_warnings(trails=trails, stop=found.stop), *_warnings(fields))
 

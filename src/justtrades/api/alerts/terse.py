@@ -103,7 +103,7 @@ def read(alert: Alert) -> Reading:
     verb = _verb(fields)
     price = values.price(fields, ("price",))
     targets, stop = _exits(fields, verb)
-    exits.refuse_wrong_side(verb, price, targets, stop)
+    exits.refuse_impossible(verb, price, targets, stop)
     trails = verb.enters and values.asks(fields.get("trail"))
     key = marks.repeat_key(fields)
     return Reading(

@@ -60,7 +60,7 @@ def read(alert: Alert) -> Reading:
     quantity = _quantity(fields, sentiment, verb)
     price = values.price(fields, ("signalPrice", "price"))
     targets, stop = (_targets(fields), _stop(fields)) if verb.enters else ((), None)
-    exits.refuse_wrong_side(verb, price, targets, stop)
+    exits.refuse_impossible(verb, price, targets, stop)
     key = marks.repeat_key(fields)
     said = ACTIONS.get(values.word("action", fields.get("action")), verb)
     position, unclear = strategy.position(strategy.lowered(fields), sentiment, said=said, contracts=quantity)
