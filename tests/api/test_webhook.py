@@ -191,6 +191,15 @@ async def test_a_recorders_secret_may_stand_in_any_of_three_fields(name: str) ->
         assert "sesame" not in json.dumps(kept)
 
 
+async def test_a_secret_of_digits_may_be_sent_as_a_number() -> None:
+    async with make_world(recorder=momentum(secret="8461973")) as world:
+        answer = await world.alert({**BUY, "secret": 8461973})
+        assert answer.status_code == 202
+        assert "8461973" not in json.dumps(await outcome_of(world, answer.json()["signal_id"]))
+        assert (await world.alert({**BUY, "secret": 8461974})).status_code == 422
+        assert (await world.alert({**BUY, "secret": True})).status_code == 422
+
+
 @pytest.mark.parametrize("sent", [{}, {"secret": "wrong"}, {"secret": 7}, {"password": "open sesame"}])
 async def test_without_its_secret_an_alert_is_refused(sent: dict[str, Any]) -> None:
     async with make_world(recorder=momentum(secret="open sesame")) as world:

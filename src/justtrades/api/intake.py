@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from justtrades.api import alerts
@@ -109,10 +110,10 @@ def _take(bucket: Bucket, arrived: Arrived) -> None:
 def _check_secret(recorder: Recorder, alert: Alert) -> None:
     if recorder.secret is None:
         return
-    fields = alert.fields
-    sent = [value for name in ("secret", "key", "token") if isinstance(value := fields.get(name), str)]
+    sent = (alert.fields.get(name) for name in ("secret", "key", "token"))
+    told = [str(value) for value in sent if isinstance(value, str | int | Decimal) and not isinstance(value, bool)]
     wanted = recorder.secret.encode()
-    if not any(hmac.compare_digest(value.encode("utf-8", "replace"), wanted) for value in sent):
+    if not any(hmac.compare_digest(value.encode("utf-8", "replace"), wanted) for value in told):
         raise NotAnOrder("the alert does not carry this recorder's secret in its field secret, key or token")
 
 
