@@ -23,10 +23,11 @@ from justtrades.daily import Lookout, summary
 from justtrades.notices import Kind
 from justtrades.outbox import TRIES, Outbox, text_of
 from justtrades.positions.model import AccountId, Contract, ContractName, Lane, Noted, Outcome, SignalDone, SignalId
-from justtrades.store import migrate, notifications
+from justtrades.store import notifications
 from justtrades.store.notifications import News, TargetRow
 from justtrades.store.secrets import Box, new_key
 from justtrades.store.session import Database
+from tests import newest
 from tests.api.world import START, Clock, World
 from tests.api.world import world as make_world
 
@@ -78,8 +79,10 @@ async def post() -> AsyncIterator[Post]:
     clock, courier = Clock(), FakeCourier()
     database = Database("sqlite+aiosqlite://", clock=clock, inline=True)
     await database.open()
-    await database.write(migrate.create)
-    yield Post(Outbox(database, Box(new_key()), courier, clock, random.Random(1)), courier, clock, database)
+    await database.write(newest.create)
+    outbox = Outbox(database, Box(new_key()), courier, clock, random.Random(1))
+    await outbox.refresh()
+    yield Post(outbox, courier, clock, database)
     await database.close()
 
 
@@ -136,6 +139,14 @@ async def test_without_anyone_to_tell_nothing_is_noted(post: Post) -> None:
     await post.place(kinds=("fill",))
     post.refuse("nobody wants it")
     assert post.outbox._pending == {}
+
+
+async def test_news_of_the_first_moment_is_not_lost_because_the_places_are_not_read_yet(post: Post) -> None:
+    await post.place()
+    post.outbox = Outbox(post.database, post.outbox.box, post.courier, post.clock)
+    post.refuse("at once after a start")
+    await post.pass_seconds(60)
+    assert len(post.courier.carried) == 1
 
 
 async def test_noting_never_waits_and_is_bounded(post: Post) -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
-from justtrades.notices import Kind, Notice, Notify, kind_of
+from sqlalchemy import Connection
+
+from justtrades.notices import Kind, Notice, kind_of
 from justtrades.positions import exits
 from justtrades.positions.model import Lane, LetGo, News, Noted, SignalDone, TradeClosed
 
 
-def announcing(notify: Notify) -> Callable[[Lane, tuple[News, ...]], None]:
-    """Hears every lane's news, as `Desk.on_news` tells it."""
+def keeping(
+    keep: Callable[[Connection, Iterable[Notice]], None],
+) -> Callable[[Connection, Lane, tuple[News, ...]], None]:
+    """Keeps what people should hear of a lane's news, as `Desk.keep_news` tells it: with the step that made them."""
 
-    def heard(lane: Lane, news: tuple[News, ...]) -> None:
-        for told in news:
-            for notice in announced(lane, told):
-                notify(notice.kind, notice.title, notice.body)
+    def kept(connection: Connection, lane: Lane, news: tuple[News, ...]) -> None:
+        keep(connection, [notice for told in news for notice in announced(lane, told)])
 
-    return heard
+    return kept
 
 
 def announced(lane: Lane, told: News) -> Iterator[Notice]:

@@ -29,7 +29,7 @@ from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
 from justtrades import __version__, secret_key
-from justtrades.announce import announcing
+from justtrades.announce import keeping
 from justtrades.api.app import create_app
 from justtrades.api.parts import Parts
 from justtrades.broker.port import Broker, Refused
@@ -377,7 +377,8 @@ def _desk(
         rolls=parse_rolls(settings.roll_days),
         price_tolerance=settings.price_tolerance_percent,
         ask_price=markets,
-        on_news=announcing(outbox.notify),
+        on_news=lambda _lane, _news: outbox.look(),
+        keep_news=keeping(outbox.keep_with),
         notify=outbox.notify,
     )
 

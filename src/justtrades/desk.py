@@ -38,7 +38,7 @@ from justtrades.broker.port import (
 from justtrades.checks import AskPrice, Checks
 from justtrades.comparing import Comparison, compared
 from justtrades.dispatch import JOBS_LIMIT, Dispatch, HearPrice, LaneKey, durably
-from justtrades.executor import Executor, Switch
+from justtrades.executor import Executor, KeepNews, Switch
 from justtrades.lane_view import LaneView, view
 from justtrades.login import LaneReport, Link, Login, lane_in
 from justtrades.notices import Kind, Notify, silent
@@ -126,6 +126,7 @@ class Desk:
     price_tolerance: Decimal = Decimal(10)
     ask_price: Mapping[ConnectionId, AskPrice] = field(default_factory=dict)
     on_news: Callable[[Lane, tuple[News, ...]], None] | None = None
+    keep_news: KeepNews | None = None
     notify: Notify = silent
     switch: Switch = field(default_factory=Switch)
     _links: dict[ConnectionId, Link] = field(default_factory=dict)
@@ -265,6 +266,7 @@ class Desk:
             heard=self._heard,
             rng=self.rng,
             barred=partial(self._barred, account, lane.contract.name),
+            keep_news=self.keep_news,
         )
         key = (lane.account_id, lane.contract.name)
         self._lanes[key] = executor

@@ -120,6 +120,9 @@ class Line(Protocol):
     async def picture_of(self, account: BrokerAccountId, contract: ContractName, urgency: Urgency) -> Seen: ...
 
 
+KeepNews = Callable[[Connection, Lane, tuple[News, ...]], None]
+
+
 class Executor:
     """One account × contract. `tell` puts an event in; `run` is the single consumer."""
 
@@ -137,14 +140,16 @@ class Executor:
         heard: Callable[[Lane, tuple[News, ...]], None],
         rng: random.Random,
         barred: Callable[[], str | None] = lambda: None,
+        keep_news: KeepNews | None = None,
     ) -> None:
-        """`barred` says why the account or the contract takes no entry now."""
+        """`barred` says why the account or the contract takes no entry now; `keep_news` writes in the transaction of
+        the step that has news."""
         self.lane = lane
         self.past = past
         self._saved: Lane | None = None
         self._line, self._account, self._connection_id = line, account, connection_id
         self._database, self._limits, self._switch = database, limits, switch
-        self._heard, self._rng, self._barred = heard, rng, barred
+        self._heard, self._rng, self._barred, self._keep_news = heard, rng, barred, keep_news
         self._inbox: asyncio.Queue[Event] = asyncio.Queue()
         self._missed = False
         self._wake: datetime | None = None
@@ -362,6 +367,8 @@ class Executor:
                 requests=exchanges,
                 connection_id=self._connection_id,
             )
+            if after.news and self._keep_news is not None:
+                self._keep_news(connection, after, after.news)
 
         await self._durably(work)
         self._saved = self.lane

@@ -2,9 +2,10 @@
 
     notify ▸ gathered in memory while the last write is under way ▸ outbox ▸ due ▸ courier ▸ sent, or later again
 
-`notify` is called on the trading path and only appends to a bounded list. Everything else happens in `run`, in two
-tasks of their own, so a service that hangs delays neither the keeping nor a trade. A message that was taken in the
-moment of a crash is sent twice; one that was kept is not lost.
+What a lane did is told by `keep_with`, in the transaction of its step: what is known to be filled or stopped has been
+noted for people too, whatever dies afterwards. Everything else is told by `notify`, which only appends to a bounded
+list. The rest happens in `run`, in two tasks of their own, so a service that hangs delays neither the keeping nor a
+trade. A message that was taken in the moment of a crash is sent twice; one that was kept is not lost.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ import contextlib
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
 from justtrades.courier import Courier, Delivery
-from justtrades.notices import Kind
+from justtrades.notices import Kind, Notice
 from justtrades.store import notifications
 from justtrades.store.notifications import LINES_KEPT, Message, News
 from justtrades.store.secrets import Box, NotOpened
@@ -59,18 +63,34 @@ class Outbox:
     courier: Courier
     clock: Callable[[], datetime]
     rng: random.Random = field(default_factory=random.Random)
-    _listened_to: frozenset[str] = frozenset()
-    """The kinds that anybody wants to hear."""
+    _listened_to: frozenset[str] = frozenset(Kind)
+    """The kinds that anybody wants to hear; all of them while that is not known yet."""
     _pending: dict[str, News] = field(default_factory=dict)
     _noted: asyncio.Event = field(default_factory=asyncio.Event)
     _kept: asyncio.Event = field(default_factory=asyncio.Event)
 
     def notify(self, kind: Kind, title: str, body: str) -> None:
-        self._note(News(kind, ((title[:_TITLE], body[:_BODY]),), 1))
+        self._note(_news(kind, title, body))
 
     def notify_once(self, kind: Kind, title: str, body: str) -> None:
         """Not again under the same title, also after a restart."""
         self._note(News(kind, ((title[:_TITLE], body[: 5 * _BODY]),), 1, once=True))
+
+    def keep_with(self, connection: Connection, notices: Iterable[Notice]) -> None:
+        """In a transaction of the caller's, from whatever thread; `look` once it is committed. It never fails: what
+        the outbox does not take is no reason to lose the rest of the transaction."""
+        news = [_news(notice.kind, notice.title, notice.body) for notice in notices if notice.kind in self._listened_to]
+        if not news:
+            return
+        try:
+            with connection.begin_nested():
+                notifications.put(connection, news, self.clock(), PAUSES)
+        except SQLAlchemyError:
+            log.exception("news for people cannot be kept")
+
+    def look(self) -> None:
+        """Something may have been kept."""
+        self._kept.set()
 
     def _note(self, news: News) -> None:
         if news.kind not in self._listened_to:
@@ -178,6 +198,10 @@ class Outbox:
                 await self._kept.wait()
         except TimeoutError:
             return
+
+
+def _news(kind: Kind, title: str, body: str) -> News:
+    return News(kind, ((title[:_TITLE], body[:_BODY]),), 1)
 
 
 WHY: Final[Mapping[Delivery, str]] = {

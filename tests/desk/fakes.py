@@ -44,7 +44,7 @@ from justtrades.broker.port import (
     Synced,
 )
 from justtrades.desk import Arrival, Desk
-from justtrades.executor import Executor
+from justtrades.executor import Executor, KeepNews
 from justtrades.lane_view import LaneView
 from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder, Urgency
 from justtrades.positions.limits import Limits
@@ -335,6 +335,7 @@ class World:
     starts: int = 0
     hears_prices: Callable[[ContractName, Decimal], Awaitable[None]] | None = None
     tells_prices: Callable[[ContractName], Awaitable[Decimal | None]] | None = None
+    keeps_news: KeepNews | None = None
     database: Disk = field(init=False)
     desk: Desk = field(init=False)
     running: asyncio.Task[None] = field(init=False)
@@ -362,6 +363,7 @@ class World:
             truth_poll=self.truth_poll,
             rng=random.Random(self.starts),
             on_news=lambda _, told: self.news.extend(told),
+            keep_news=self.keeps_news,
             price_seen={PAPER: self.hears_prices} if self.hears_prices is not None else {},
             ask_price={PAPER: self.tells_prices} if self.tells_prices is not None else {},
         )
