@@ -41,22 +41,30 @@ class Standing:
 
 
 def standing(lane: Lane) -> Standing:
-    """Folded once for the same orders and fills: a step asks for it many times."""
-    key = (lane.orders, lane.fills, lane.foreign)
-    if any(known is not asked for known, asked in zip(_last_asked.key, key, strict=True)):
-        _last_asked.answer, _last_asked.key = _standing(lane), key
-    return _last_asked.answer
+    """Folded once for the same orders and fills: a step asks for it many times.
+
+    Asked in two threads at once: the event loop decides while the database's writer makes rows. So what was last
+    asked is one value, read once and replaced as a whole; question and answer cannot come apart.
+    """
+    last = _last_asked[0]
+    if last.orders is lane.orders and last.fills is lane.fills and last.foreign == lane.foreign:
+        return last.answer
+    answer = _standing(lane)
+    _last_asked[0] = _Asked(lane.orders, lane.fills, lane.foreign, answer)
+    return answer
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """The last question and its answer; values never change, so neither can the answer."""
 
-    key: tuple[object, object, object]
+    orders: tuple[Order, ...]
+    fills: tuple[Fill, ...]
+    foreign: int
     answer: Standing
 
 
-_last_asked = _Asked((None, None, None), Standing(0, 0, (), waiting=False))
+_last_asked = [_Asked((), (), 0, Standing(0, 0, (), waiting=False))]
 
 
 def _standing(lane: Lane) -> Standing:
