@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -33,7 +34,7 @@ from justtrades.announce import keeping
 from justtrades.api.app import create_app
 from justtrades.api.parts import Parts
 from justtrades.broker.port import Broker, Refused
-from justtrades.broker.tradovate import Credentials, OAuthLogin, TradovateBroker, TradovateSettings
+from justtrades.broker.tradovate import Credentials, OAuthLogin, TradovateBroker, TradovateSettings, tls
 from justtrades.courier import ChildCourier
 from justtrades.daily import Lookout
 from justtrades.desk import Desk
@@ -106,6 +107,8 @@ def serve(settings: Settings) -> int:
         return error.code
     except KeyboardInterrupt:
         return 0
+    finally:
+        gc.enable()
     return 0
 
 
@@ -124,8 +127,15 @@ async def _serve(settings: Settings) -> None:
         with _told_to_stop(running):
             if running.admin_key is not None:
                 print(f"admin key (shown once, only its hash is kept): {running.admin_key}", flush=True)
+            _settle_in()
             print(f"justtrades {__version__} listens on {running.url}  ·  docs {running.url}/docs", flush=True)
             await running.ended
+
+
+def _settle_in() -> None:
+    """What a start made stays for good: the collector is off till then (`cli.serve`), and leaves it alone after."""
+    gc.freeze()
+    gc.enable()
 
 
 @asynccontextmanager
@@ -139,7 +149,7 @@ async def engine(settings: Settings, *, clock: Clock = utc_now, demo_token: str 
         stack.callback(_remove, key_file(settings))
         await database.write(lambda c: books.first_connection(c, clock()))
         paper = PaperHouse(settings)
-        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as plain:
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False, verify=tls()) as plain:
             audits: dict[ConnectionId, AuditLog] = {}
             stack.push_async_callback(_drain, audits)
             outbox = Outbox(database, box, ChildCourier(), clock)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import httpx
 
-from justtrades.broker.simulator.paper import embedded
 from justtrades.positions.model import ContractName
 from justtrades.settings import Settings, key_file, paper_address_file
 
@@ -43,6 +42,8 @@ class PaperHouse:
         await self._wanted.wait()
         if self._url.done():
             await asyncio.Event().wait()
+        from justtrades.broker.simulator.paper import embedded  # a start without paper connections needs none of it
+
         try:
             market, tell = self._settings.paper_market, _told
             async with embedded(_ledger(self._settings), market=market, tell=tell) as url:

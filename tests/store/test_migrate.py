@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from justtrades.store import migrate
@@ -24,6 +25,11 @@ async def test_up_down_and_up_again(url: str) -> None:
     assert left == ["alembic_version"]
     await migrate.upgrade(url)
     assert await migrate.revision(url) == head is not None
+
+
+def test_the_head_is_the_newest_script() -> None:
+    scripts = ScriptDirectory(str(migrate.scripts()))
+    assert scripts.get_current_head() == migrate.HEAD
 
 
 async def test_upgrading_what_is_newest_changes_nothing(url: str) -> None:

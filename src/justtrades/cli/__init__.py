@@ -6,6 +6,7 @@ be used.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -61,6 +62,7 @@ def root(
 def serve() -> None:
     """Run the engine."""
     loaded = settings.load()
+    gc.disable()  # or it would look again and again at modules that are there to stay; see `app.serve`
     from justtrades.app import serve as run_engine
 
     raise typer.Exit(run_engine(loaded))

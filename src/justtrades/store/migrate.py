@@ -2,6 +2,8 @@
 
 The scripts lie in `alembic/` of the repository and, in an installed package, beside this module. They run on
 a connection and in a transaction of ours, so on both databases a migration happens wholly or not at all.
+
+Alembic is loaded only when there is something to do: a start on the newest schema does without.
 """
 
 from __future__ import annotations
@@ -11,19 +13,20 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import URL
 
-from alembic import command
 from justtrades.store import engines
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 T = TypeVar("T")
 
+HEAD: Final = "0005"
+"""The newest revision among the scripts."""
 _HERE: Final = Path(__file__).resolve().parent
 
 
@@ -46,7 +49,7 @@ async def upgrade(url: str, revision: str = "head") -> None:
 
 async def downgrade(url: str, revision: str) -> None:
     """Back to an earlier schema; `base` empties the database."""
-    await on_connection(url, lambda connection: command.downgrade(_config(connection), revision))
+    await on_connection(url, lambda connection: _downgrade(connection, revision))
 
 
 async def revision(url: str) -> str | None:
@@ -95,6 +98,8 @@ def _on_sqlite(url: URL, work: Callable[[Connection], T]) -> T:
 
 
 def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -102,23 +107,38 @@ def _config(connection: Connection) -> Config:
 
 
 def _upgrade(connection: Connection, revision: str) -> None:
-    config = _config(connection)
     current = _current(connection)
+    if current == HEAD and revision in ("head", HEAD):
+        return
+    from alembic.script import ScriptDirectory
+
+    from alembic import command
+
+    config = _config(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if current is not None and current not in known:
         raise NewerSchema(f"the database has schema {current}, which this version does not know")
     command.upgrade(config, revision)
 
 
+def _downgrade(connection: Connection, revision: str) -> None:
+    from alembic import command
+
+    command.downgrade(_config(connection), revision)
+
+
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
 
 
 def _problems(connection: Connection) -> list[str]:
     found = _sqlite_problems(connection) if connection.dialect.name == "sqlite" else _ping(connection)
-    current, head = _current(connection), ScriptDirectory.from_config(_config(connection)).get_current_head()
-    if current != head:
-        found.append(f"the schema is {current or 'missing'}, the newest is {head}: run `justtrades db upgrade`")
+    current = _current(connection)
+    if current != HEAD:
+        found.append(f"the schema is {current or 'missing'}, the newest is {HEAD}: run `justtrades db upgrade`")
     return found
 
 

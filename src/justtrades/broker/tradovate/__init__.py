@@ -19,6 +19,7 @@
 """
 
 from justtrades.broker.tradovate.broker import TradovateBroker
+from justtrades.broker.tradovate.line import tls
 from justtrades.broker.tradovate.settings import Credentials, OAuthLogin, TradovateSettings
 from justtrades.broker.tradovate.token import Lull, MemoryTokenBox, NotKept, Refusal, Token, TokenBox
 
@@ -33,4 +34,5 @@ __all__ = [
     "TokenBox",
     "TradovateBroker",
     "TradovateSettings",
+    "tls",
 ]

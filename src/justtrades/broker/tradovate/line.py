@@ -13,12 +13,13 @@ here but cookies, and reading an address anew for each request costs more than s
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import aiohttp
@@ -87,6 +88,12 @@ class Connector(aiohttp.TCPConnector):
         return connection
 
 
+@cache
+def tls() -> ssl.SSLContext:
+    """One for all connections of the process: to read the system's certificates takes longer than a log-in."""
+    return httpx.create_ssl_context()
+
+
 def transport() -> httpx.AsyncBaseTransport:
     """The transport of a login; connects lazily, inside the running loop."""
 
@@ -94,12 +101,12 @@ def transport() -> httpx.AsyncBaseTransport:
         connector = Connector(
             limit=CONNECTIONS,
             keepalive_timeout=KEEP_ALIVE,
-            ssl=httpx.create_ssl_context(),
+            ssl=tls(),
             ttl_dns_cache=300,
         )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
-    return AiohttpTransport(client=session)
+    return AiohttpTransport(client=session, verify=tls())
 
 
 @dataclass(frozen=True, slots=True)
