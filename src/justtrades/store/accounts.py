@@ -74,8 +74,7 @@ def keep(
         }
         for account in found
     ]
-    if rows:
-        connection.execute(_write.on(connection), rows)
+    _write.run_all(connection, rows)
     return of_connection(connection, connection_id)
 
 
@@ -110,7 +109,7 @@ def halt_for(
 ) -> None:
     """Halts the account (None lets it go on), and keeps the broker's marks of what halted it so far."""
     row = {"name": f"{_LIQUIDATED}{account}", "is_on": True, "reason": json.dumps(marks), "at": at}
-    connection.execute(_write_marks.on(connection), row)
+    _write_marks.run(connection, row)
     halt(connection, account, reason, at)
 
 

@@ -95,8 +95,7 @@ def insert(connection: Connection, exchanges: Iterable[Exchanged], connection_id
 
 
 def write_rows(connection: Connection, rows: Sequence[Row]) -> None:
-    if rows:
-        connection.execute(_write.on(connection), rows)
+    _write.run_all(connection, rows)
 
 
 def prune(connection: Connection, before: datetime) -> int:

@@ -179,7 +179,7 @@ def save_contract(connection: Connection, connection_id: ConnectionId, record: C
         "expires_at": record.expires_at,
         "fetched_at": at,
     }
-    connection.execute(_write_contract.on(connection), row)
+    _write_contract.run(connection, row)
 
 
 def load_contracts(connection: Connection, connection_id: ConnectionId) -> list[KnownContract]:

@@ -1,30 +1,25 @@
 """Statements that both databases know under one name but two classes: insert … on conflict.
 
-A statement is built once for each database at import, so that running it costs no building, and SQLAlchemy's
-cache finds its SQL at once.
+A statement is built once for each database at import. How it is run: see `quick`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
+
+from justtrades.store.quick import Quick
 
 Insert = sqlite.Insert | postgresql.Insert
 
 
-class Upsert:
-    """An insert for either database: `connection.execute(upsert.on(connection), values)`."""
+class Upsert(Quick):
+    """An insert that says what becomes of a row whose key is there already."""
 
     def __init__(self, into: Table, conflict: Callable[[Insert], Insert]) -> None:
-        self._built: dict[str, Insert] = {
-            "sqlite": conflict(sqlite.insert(into)),
-            "postgresql": conflict(postgresql.insert(into)),
-        }
-
-    def on(self, connection: Connection) -> Insert:
-        return self._built[connection.dialect.name]
+        super().__init__(conflict(sqlite.insert(into)), conflict(postgresql.insert(into)))
 
 
 def insert_or_ignore(into: Table) -> Upsert:

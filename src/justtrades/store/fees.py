@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import reduce
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
 from justtrades.positions.model import AccountId, FillId, TradeId
 from justtrades.store.dialects import insert_or_update
+from justtrades.store.quick import Quick
 from justtrades.store.tables import fill_fees, fills, recorded_trades
 
 _write: Final = insert_or_update(fill_fees, ["account_id", "broker_fill_id"])
@@ -25,16 +27,16 @@ _trades: Final = select(fills.c.trade_id).where(
     & fills.c.trade_id.is_not(None)
 )
 OF_FILL: Final = (fill_fees.c.account_id == fills.c.account_id) & (fill_fees.c.broker_fill_id == fills.c.broker_fill_id)
-_parts: Final = (
-    select(recorded_trades.c.id, recorded_trades.c.fees, fill_fees.c.amount)
+_parts: Final = Quick(
+    select(recorded_trades.c.fees, fill_fees.c.amount)
     .select_from(
         recorded_trades.outerjoin(fills, (fills.c.trade_id == recorded_trades.c.id) & ~fills.c.busted).outerjoin(
             fill_fees, OF_FILL
         )
     )
-    .where(recorded_trades.c.id.in_(bindparam("trades", expanding=True)))
+    .where(recorded_trades.c.id == bindparam("trade"))
 )
-_put: Final = recorded_trades.update().where(recorded_trades.c.id == bindparam("b_trade"))
+_put: Final = Quick(recorded_trades.update().where(recorded_trades.c.id == bindparam("b_trade")))
 
 
 def keep(connection: Connection, told: Mapping[tuple[AccountId, FillId], Decimal]) -> None:
@@ -42,7 +44,7 @@ def keep(connection: Connection, told: Mapping[tuple[AccountId, FillId], Decimal
     values = [{"account_id": a, "broker_fill_id": f, "amount": amount} for (a, f), amount in told.items()]
     if not values:
         return
-    connection.execute(_write.on(connection), values)
+    _write.run_all(connection, values)
     trades: set[TradeId] = set()
     for account_id in {account for account, _ in told}:
         trades |= trades_of(connection, account_id, [fill for account, fill in told if account == account_id])
@@ -57,17 +59,11 @@ def trades_of(connection: Connection, account_id: AccountId, fill_ids: Iterable[
 
 def sum_up(connection: Connection, trades: Iterable[TradeId]) -> None:
     """Bring `recorded_trades.fees` of these trades up to date."""
-    wanted = list(trades)
-    if not wanted:
-        return
-    before: dict[str, Decimal | None] = {}
-    after: dict[str, Decimal | None] = {}
-    for trade, fees, amount in connection.execute(_parts, {"trades": wanted}):
-        before[trade] = fees
-        after[trade] = _plus(after.get(trade), amount)
-    changed = [{"b_trade": trade, "fees": fees} for trade, fees in after.items() if fees != before[trade]]
-    if changed:
-        connection.execute(_put, changed)
+    for trade in trades:
+        parts = _parts.rows(connection, {"trade": trade})
+        fees = reduce(_plus, (amount for _, amount in parts), None)
+        if parts and fees != parts[0][0]:
+            _put.run(connection, {"b_trade": trade, "fees": fees})
 
 
 def _plus(fees: Decimal | None, amount: Decimal | None) -> Decimal | None:

@@ -55,7 +55,7 @@ class LastAdmin(Exception):
 
 def keep(connection: Connection, key: Key) -> None:
     """Add a key, or replace the one with the same id."""
-    connection.execute(_write.on(connection), asdict(key))
+    _write.run(connection, asdict(key))
 
 
 def add(connection: Connection, key: Key) -> None:

@@ -204,7 +204,7 @@ def _oldest_first(connection: Connection, newest_first: Select[Any], most: int) 
 def _save_difference(connection: Connection, before: Lane, after: Lane, whole: Lane, at: datetime) -> None:
     seconds = (at - before.unprotected_since).total_seconds() if before.unprotected_since else 0.0
     values = rows.lane_row(after, codec.lane_text(after), at, max(seconds, 0.0))
-    connection.execute(_write_lane.on(connection), values)
+    _write_lane.run(connection, values)
     _save_jobs(connection, before, after)
     moved = {told.trade.id for told in after.news if isinstance(told, TradeClosed)}
     if before.orders is not whole.orders or before.fills is not whole.fills:
@@ -262,8 +262,8 @@ def _save_orders(connection: Connection, before: Lane, after: Lane, trade_of: _T
             filled.append(rows.order_row(after, order, trade_of[order], at))
         elif known.get(order.id) != order:
             others.append(rows.order_row(after, order, trade_of[order], at))
-    _execute(connection, _write_orders_filled, filled)
-    _execute(connection, _write_orders, others)
+    _write_orders_filled.run_all(connection, filled)
+    _write_orders.run_all(connection, others)
 
 
 def _fills_changed(before: Lane, after: Lane) -> set[BrokerOrderId]:
@@ -293,7 +293,7 @@ def _save_fills(connection: Connection, before: Lane, after: Lane, whole: Lane, 
         or (fill.broker_order_id in owners and fill.broker_order_id not in owned)
         or (fill.id in moves and fill.id not in moved_before)
     ]
-    _execute(connection, _write_fills, news)
+    _write_fills.run_all(connection, news)
     return {row["trade_id"] for row in news if row["trade_id"] is not None}
 
 
@@ -342,8 +342,8 @@ def _close_trade(connection: Connection, lane: Lane, closed: TradeClosed, at: da
 
 def _save_trade(connection: Connection, row: Row, at: datetime) -> None:
     names = {"b_signal": row["signal_id"], "b_contract": row["contract"]}
-    connection.execute(_write_trade.on(connection), {**row, **names})
-    connection.execute(_write_position.on(connection), {**rows.position_row(row, at), **names})
+    _write_trade.run(connection, {**row, **names})
+    _write_position.run(connection, {**rows.position_row(row, at), **names})
 
 
 # ── journal and news ─────────────────────────────────────────────────────────────────────────────────────
@@ -360,9 +360,9 @@ def _save_journal(connection: Connection, lane: Lane, entry: JournalRow, at: dat
         "commands_json": codec.commands_text(entry.commands),
         "signal_id": entry.signal_id or subject(lane, entry.event, entry.commands),
     }
-    written = connection.execute(_write_journal.on(connection), row).rowcount
+    written = _write_journal.run(connection, row)
     if not written and entry.commands:
-        connection.execute(_write_journal.on(connection), {**row, "key": None})
+        _write_journal.run(connection, {**row, "key": None})
 
 
 def _tell_news(connection: Connection, lane: Lane, at: datetime) -> tuple[Finished, ...]:
@@ -384,8 +384,3 @@ def _tell_news(connection: Connection, lane: Lane, at: datetime) -> tuple[Finish
             case _:
                 assert_never(told)
     return tuple(finished)
-
-
-def _execute(connection: Connection, statement: Upsert, values: list[Row]) -> None:
-    if values:
-        connection.execute(statement.on(connection), values)

@@ -31,7 +31,7 @@ class Kept:
 def keep(connection: Connection, connection_id: ConnectionId, kept: Kept) -> None:
     told = json.dumps({"status": kept.status, "base_url": kept.base_url, "as_of": kept.as_of})
     row = {"name": _name(connection_id), "is_on": True, "reason": told, "at": kept.until}
-    connection.execute(_write.on(connection), row)
+    _write.run(connection, row)
 
 
 def load(connection: Connection, connection_id: ConnectionId) -> Kept | None:

@@ -64,7 +64,7 @@ def _load(connection: Connection, box: Box, house: str) -> list[datetime]:
 def _save(connection: Connection, box: Box, house: str, moments: Sequence[datetime], now: datetime) -> None:
     sealed = box.seal(json.dumps([at.isoformat() for at in moments]), _about(house))
     text = base64.b64encode(sealed).decode()
-    connection.execute(_write.on(connection), {"name": _name(house), "is_on": True, "reason": text, "at": now})
+    _write.run(connection, {"name": _name(house), "is_on": True, "reason": text, "at": now})
 
 
 def _name(house: str) -> str:

@@ -23,7 +23,7 @@ def keep(connection: Connection, recorder_id: RecorderId, lane: Lane, at: dateti
         "state_json": codec.lane_text(lane),
         "updated_at": at,
     }
-    connection.execute(_write.on(connection), row)
+    _write.run(connection, row)
 
 
 def every(connection: Connection) -> list[tuple[RecorderId, Lane]]:

@@ -20,6 +20,7 @@ from justtrades.store import outcomes
 from justtrades.store.dialects import insert_or_ignore
 from justtrades.store.ids import floor
 from justtrades.store.outcomes import Finished, begin_route, finish_route, finish_signal, note
+from justtrades.store.quick import Quick
 from justtrades.store.tables import REFUSED, UNFINISHED, signal_notes, signal_routes, signals
 
 __all__ = [
@@ -131,10 +132,10 @@ class Unfinished:
 _S = signals.c
 _R = signal_routes.c
 _add_signal: Final = insert_or_ignore(signals)
-_add_routes: Final = signal_routes.insert()
+_add_routes: Final = Quick(signal_routes.insert())
 _first: Final = select(_S.id).where((_S.recorder_id == bindparam("recorder")) & (_S.repeat_key == bindparam("key")))
 # Ids rise with time, so "in the last few seconds" is a condition on the id, which the index holds.
-_recent: Final = (
+_recent: Final = Quick(
     select(_S.id)
     .where(
         (_S.recorder_id == bindparam("recorder"))
@@ -180,7 +181,7 @@ def accept(connection: Connection, new: NewSignal) -> Accepted:
         if earlier is not None:
             return _repeated(connection, earlier, new.received_at)
     key = _repeat_key(new)
-    if not connection.execute(_add_signal.on(connection), _signal_row(new, key)).rowcount:
+    if not _add_signal.run(connection, _signal_row(new, key)):
         first = connection.execute(_first, {"recorder": new.recorder_id, "key": key}).scalar_one()
         return _repeated(connection, SignalId(first), new.received_at)
     return Accepted(new.id, duplicate=False, finished=_add_rest(connection, new))
@@ -206,7 +207,7 @@ def _repeated(connection: Connection, first: SignalId, at: datetime) -> Accepted
 
 def refuse(connection: Connection, refusal: Refusal, keep: int = REFUSED_KEPT) -> None:
     """Keep a refused alert, and only the last `keep` of its recorder."""
-    connection.execute(_add_signal.on(connection), _refused_row(refusal))
+    _add_signal.run(connection, _refused_row(refusal))
     of_recorder = {"recorder": refusal.recorder_id}
     oldest = connection.execute(_refused_of, {**of_recorder, "keep": keep}).scalar_one_or_none()
     if oldest is not None:
@@ -237,8 +238,7 @@ def unfinished(connection: Connection) -> list[Unfinished]:
 def _same_bytes_just_now(connection: Connection, new: NewSignal) -> SignalId | None:
     since = floor(new.received_at - timedelta(seconds=new.duplicate_seconds))
     values = {"recorder": new.recorder_id, "since": since, "content": new.content_hash}
-    found: SignalId | None = connection.execute(_recent, values).scalar_one_or_none()
-    return found
+    return next((SignalId(found) for (found,) in _recent.rows(connection, values)), None)
 
 
 def _repeat_key(new: NewSignal) -> str | None:
@@ -258,7 +258,7 @@ def _add_rest(connection: Connection, new: NewSignal) -> Finished | None:
     if not new.routes:
         outcome, reason = new.outcome or Outcome.NO_ACTION, new.reason or "no account is routed"
         return finish_signal(connection, new.id, outcome, reason, new.received_at)
-    connection.execute(_add_routes, [_route_row(new, route) for route in new.routes])
+    _add_routes.run_all(connection, [_route_row(new, route) for route in new.routes])
     if any(route.outcome is None for route in new.routes):
         return None
     return outcomes.finish_if_done(connection, new.id, new.received_at)

@@ -31,5 +31,5 @@ def get_kill(connection: Connection) -> Kill:
 
 def set_kill(connection: Connection, on: bool, reason: str, at: datetime) -> Kill:
     row = {"name": KILL, "is_on": on, "reason": reason, "at": at}
-    connection.execute(_write_switch.on(connection), row)
+    _write_switch.run(connection, row)
     return Kill(on, reason, at)

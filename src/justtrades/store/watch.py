@@ -41,7 +41,7 @@ _counted: Final = select(
 
 def keep_beat(connection: Connection, beat: Beat) -> None:
     row = {name: getattr(beat, name) for name in Beat.__slots__}
-    connection.execute(_write.on(connection), row)
+    _write.run(connection, row)
 
 
 def beats(connection: Connection) -> list[Beat]:
@@ -53,7 +53,7 @@ def keep_gap(connection: Connection, signal_id: SignalId, text: str, at: datetim
     owner = connection.execute(_owner, {"signal": signal_id}).scalar_one_or_none()
     if owner is not None:
         row = {"signal_id": signal_id, "recorder_id": owner, "at": at, "text": text}
-        connection.execute(_add_gap.on(connection), row)
+        _add_gap.run(connection, row)
 
 
 def gaps(connection: Connection) -> dict[RecorderId, Gaps]:
