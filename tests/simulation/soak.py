@@ -12,6 +12,7 @@ from itertools import count
 
 from tests.simulation.disturbed_schedules import run_disturbed
 from tests.simulation.hard_schedules import KINDS, run_hard
+from tests.simulation.idle_schedules import run_idle
 from tests.simulation.lane_schedules import run
 from tests.simulation.script import Played, play
 
@@ -54,7 +55,8 @@ def _of_one(done: Soaked, seed: int) -> Iterator[str]:
 def _played(done: Soaked, seed: int) -> tuple[str | None, ...]:
     try:
         if seed % CORE_EVERY == 0:
-            return run(seed), run_hard(seed, list(KINDS)[seed % len(KINDS)]), run_disturbed(seed)
+            hard = list(KINDS)[seed % len(KINDS)]
+            return run(seed), run_hard(seed, hard), run_disturbed(seed), run_idle(seed)
         return (whole(done, play(seed)),)
     except Exception as error:
         error.add_note(f"while seed {seed} was played")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.simulation.disturbed_schedules import run_disturbed
 from tests.simulation.hard_schedules import KINDS, run_hard
+from tests.simulation.idle_schedules import run_idle
 from tests.simulation.lane_schedules import run
 
 FOUND_ONCE = [23, 56, 57, 156, 197, 414]
@@ -41,4 +42,9 @@ def test_books_equal_a_broker_that_is_hard_to_know(kind: str) -> None:
 
 def test_other_hands_and_the_exchange_leave_books_that_equal_the_broker() -> None:
     broken = [told for seed in range(120) if (told := run_disturbed(seed)) is not None]
+    assert not broken, broken[0]
+
+
+def test_every_signal_ends_beside_a_broker_that_answers_and_does_not_act() -> None:
+    broken = [told for seed in range(60) if (told := run_idle(seed)) is not None]
     assert not broken, broken[0]
