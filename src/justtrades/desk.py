@@ -29,7 +29,6 @@ from justtrades.broker.port import (
     FeeReport,
     FillReport,
     Health,
-    LanePicture,
     OrderReport,
     Picture,
     PositionReport,
@@ -38,7 +37,7 @@ from justtrades.broker.port import (
 from justtrades.checks import AskPrice, Checks
 from justtrades.comparing import Comparison, compared
 from justtrades.dispatch import JOBS_LIMIT, Dispatch, HearPrice, LaneKey, durably
-from justtrades.executor import Executor, KeepNews, Switch
+from justtrades.executor import Executor, KeepNews, Switch, picture_taken
 from justtrades.lane_view import LaneView, view
 from justtrades.login import LaneReport, Link, Login, lane_in
 from justtrades.notices import Kind, Notify, silent
@@ -55,7 +54,6 @@ from justtrades.positions.events import (
     LaneResumed,
     OrderFilled,
     OrderReported,
-    PictureTaken,
     PictureWanted,
     PositionReported,
     Restarted,
@@ -300,7 +298,7 @@ class Desk:
                 self._watch.ordered(login.connection_id, lane.account, order)
         for account, contract, executor in self._lanes_of(login.connection_id):
             if account in picture.accounts:
-                executor.tell(_as_event(picture.began_at, lane_in(picture, account, contract), streaming=streaming))
+                executor.tell(picture_taken(picture.began_at, lane_in(picture, account, contract), streaming=streaming))
 
     def stream_lost(self, login: Login) -> None:
         for _, _, executor in self._lanes_of(login.connection_id):
@@ -583,10 +581,6 @@ def _act(signal_id: SignalId, verb: Verb, at: datetime) -> Signal:
     return Signal(signal_id, verb, received_at=at, expires_at=at)
 
 
-def _as_event(began_at: datetime, lane: LanePicture, *, streaming: bool = True) -> PictureTaken:
-    return PictureTaken(began_at, lane.orders, lane.fills, lane.quantity, streaming)
-
-
 def _event_of(report: LaneReport) -> Event:
     match report:
         case OrderReport(_, _, order):
@@ -595,5 +589,5 @@ def _event_of(report: LaneReport) -> Event:
             return OrderFilled(fill)
         case BustReport(_, _, fill_id, fill):
             return FillBusted(fill_id, fill)
-        case PositionReport(_, _, quantity, at):
-            return PositionReported(quantity, at)
+        case PositionReport(_, _, quantity, at, snapshot):
+            return PositionReported(quantity, at, snapshot)

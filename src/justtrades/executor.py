@@ -26,6 +26,7 @@ from typing import Final, Protocol
 from sqlalchemy import Connection
 
 from justtrades.broker.port import (
+    Asker,
     BrokerError,
     Exchange,
     Gate,
@@ -114,10 +115,12 @@ class Line(Protocol):
     async def send(self, request: Request, gate: Gate) -> Sent: ...
 
     async def look(
-        self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...]
+        self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...], asker: Asker | None
     ) -> tuple[tuple[BrokerOrder, ...], tuple[Fill, ...]]: ...
 
-    async def picture_of(self, account: BrokerAccountId, contract: ContractName, urgency: Urgency) -> Seen: ...
+    async def picture_of(
+        self, account: BrokerAccountId, contract: ContractName, urgency: Urgency, asker: Asker | None
+    ) -> Seen: ...
 
 
 KeepNews = Callable[[Connection, Lane, tuple[News, ...]], None]
@@ -409,8 +412,8 @@ class Executor:
         match command:
             case LookForOrders():
                 work: Coroutine[None, None, None] = self._look(command)
-            case TakePicture(urgency):
-                work = self._take_picture(urgency)
+            case TakePicture():
+                work = self._take_picture(command)
             case _:
                 if request is None:
                     raise AssertionError("a mutation is prepared before it is saved")
@@ -472,27 +475,32 @@ class Executor:
         return self._barred() if isinstance(command, PlaceOrder) and command.purpose is Purpose.ENTRY else None
 
     async def _look(self, command: LookForOrders) -> None:
-        began = self._database.now()
+        began, asker = self._database.now(), Asker(self._account, command.ids[0], command.signal_id)
         try:
-            orders, fills = await self._line.look(self._account, command.ids)
+            orders, fills = await self._line.look(self._account, command.ids, asker)
         except BrokerError as error:
-            self._inbox.put_nowait(ReadFailed(str(error)))
+            self._inbox.put_nowait(ReadFailed(str(error), asker.requests))
         except Exception as error:
             self._break(error)
         else:
-            self._inbox.put_nowait(Looked(began, orders, fills))
+            self._inbox.put_nowait(Looked(began, orders, fills, asker.requests))
 
-    async def _take_picture(self, urgency: Urgency) -> None:
+    async def _take_picture(self, command: TakePicture) -> None:
+        doubted = command.order_id
+        asker = Asker(self._account, doubted, command.signal_id) if doubted is not None else None
         try:
-            seen = await self._line.picture_of(self._account, self.lane.contract.name, urgency)
+            seen = await self._line.picture_of(self._account, self.lane.contract.name, command.urgency, asker)
         except BrokerError as error:
             self._inbox.put_nowait(ReadFailed(str(error)))
         except Exception as error:
             self._break(error)
         else:
             picture = seen.lane
-            event = PictureTaken(seen.began_at, picture.orders, picture.fills, picture.quantity, seen.streaming)
-            self._inbox.put_nowait(event)
+            self._inbox.put_nowait(picture_taken(seen.began_at, picture, streaming=seen.streaming))
+
+
+def picture_taken(began_at: datetime, lane: LanePicture, *, streaming: bool = True) -> PictureTaken:
+    return PictureTaken(began_at, lane.orders, lane.fills, lane.quantity, streaming, lane.moved_at)
 
 
 @dataclass(slots=True)
@@ -544,4 +552,4 @@ def _exchange(request: Request, at: datetime) -> Exchange:
     )
 
 
-__all__ = ["Executor", "Line", "Past", "Seen", "Switch"]
+__all__ = ["Executor", "Line", "Past", "Seen", "Switch", "picture_taken"]

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from justtrades.broker.port import (
     Account,
     AccountReport,
+    Asker,
     AuditId,
     Broker,
     BrokerError,
@@ -49,6 +50,9 @@ MAINTENANCE_POLL = 300.0
 """Seconds between two comparisons on time while the broker is in maintenance."""
 
 ACCOUNTS_POLL = 300.0
+SOONER = 0.6
+"""Of the time between two comparisons, while the requests of the minute are below their share `ROOM`."""
+ROOM = 0.6
 
 LaneReport = OrderReport | FillReport | BustReport | PositionReport
 
@@ -160,10 +164,12 @@ class Login:
         self.listener.picture_taken(self, picture, streaming=whole)
         return picture
 
-    async def picture_of(self, account: BrokerAccountId, contract: ContractName, urgency: Urgency) -> Seen:
+    async def picture_of(
+        self, account: BrokerAccountId, contract: ContractName, urgency: Urgency, asker: Asker | None = None
+    ) -> Seen:
         """One lane's part of a picture. Raises `Unreachable` for an account the reads do not cover."""
         began = self._stream()
-        picture = await self.broker.picture(urgency)
+        picture = await self.broker.picture(urgency, asker)
         whole = began is not None and began == self._stream()
         return Seen(picture.began_at, lane_in(picture, account, contract), whole)
 
@@ -204,7 +210,7 @@ class Login:
         maintenance, when nothing trades and reads may well fail, seldom."""
         compared = asyncio.get_running_loop().time()
         while True:
-            await asyncio.sleep(self.truth_poll)
+            await self._until_due()
             now = asyncio.get_running_loop().time()
             resting = in_maintenance(self.clock()) and now - compared < MAINTENANCE_POLL
             if resting or not self.listener.contracts_in_use(self):
@@ -214,6 +220,14 @@ class Login:
                 await self.compare()
             except BrokerError as error:
                 log.info("connection %s was not compared: %s", self.connection_id, error)
+
+    async def _until_due(self) -> None:
+        """`truth_poll`, or sooner while the login's requests leave room: then what the stream lost on its own is
+        mended within fifteen seconds."""
+        await asyncio.sleep(self.truth_poll * SOONER)
+        budget = self.broker.health.budget
+        if budget.minute_used > budget.minute_limit * ROOM:
+            await asyncio.sleep(self.truth_poll * (1 - SOONER))
 
 
 def lane_in(picture: Picture, account: BrokerAccountId, contract: ContractName) -> LanePicture:
@@ -246,14 +260,16 @@ class Link:
         return await self._through(self.login, self.login.broker.send(request, gate))
 
     async def look(
-        self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...]
+        self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...], asker: Asker | None = None
     ) -> tuple[tuple[BrokerOrder, ...], tuple[Fill, ...]]:
         login = self._running()
-        return await self._through(login, login.broker.look(account, ids))
+        return await self._through(login, login.broker.look(account, ids, asker))
 
-    async def picture_of(self, account: BrokerAccountId, contract: ContractName, urgency: Urgency) -> Seen:
+    async def picture_of(
+        self, account: BrokerAccountId, contract: ContractName, urgency: Urgency, asker: Asker | None = None
+    ) -> Seen:
         login = self._running()
-        return await self._through(login, login.picture_of(account, contract, urgency))
+        return await self._through(login, login.picture_of(account, contract, urgency, asker))
 
     async def contract(self, name: ContractName) -> ContractRecord:
         """Raises `Refused` when the broker does not know the name."""

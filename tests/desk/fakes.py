@@ -24,8 +24,10 @@ from sqlalchemy import Connection
 
 from justtrades.broker.port import (
     Account,
+    Asker,
     AuditId,
     Broker,
+    Budget,
     ConnectionState,
     ContractRecord,
     FillReport,
@@ -120,6 +122,7 @@ class FakeBroker:
     """Seconds a picture takes on its way to us."""
     closes_slowly: float = 0.0
     state: ConnectionState = ConnectionState.CONNECTING
+    budget: Budget = field(default_factory=Budget)
     expires: dict[ContractName, datetime] = field(default_factory=dict)
     sent: list[Mutation] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
@@ -164,14 +167,14 @@ class FakeBroker:
         return Sent(ids)
 
     async def look(
-        self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...]
+        self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...], asker: Asker | None = None
     ) -> tuple[tuple[BrokerOrder, ...], tuple[Fill, ...]]:
         await self._read("look")
         found = tuple(o for o in self.orders.values() if o.client_id in ids)
         known = {o.broker_id for o in found}
         return found, tuple(fill for _, fill in self.fills if fill.broker_order_id in known)
 
-    async def picture(self, urgency: Urgency = Urgency.RECONCILE) -> Picture:
+    async def picture(self, urgency: Urgency = Urgency.RECONCILE, asker: Asker | None = None) -> Picture:
         began = self.clock()
         await self._read("picture")
         accounts = frozenset(account.id for account in self.listed)
@@ -187,7 +190,7 @@ class FakeBroker:
 
     @property
     def health(self) -> Health:
-        return Health(self.state)
+        return Health(self.state, budget=self.budget)
 
     # ── its book ──
 

@@ -8,17 +8,13 @@ from decimal import Decimal
 
 from justtrades.positions.commands import CancelOrder, Command, PlaceOrder, TakePicture
 from justtrades.positions.events import PictureWanted, ReadFailed
-from justtrades.positions.limits import Limits, cancel_again, look_due
+from justtrades.positions.limits import Limits, cancel_again
 from justtrades.positions.model import Noted, Outcome, Purpose, SignalId, Target, Verb
 from tests.positions.lane_world import World, started, terms, ticks
 
 
 def test_a_cancel_without_effect_is_repeated_ever_more_slowly_up_to_a_most() -> None:
     assert [cancel_again(Limits(), asked).total_seconds() for asked in range(6)] == [2, 2, 4, 8, 10, 10]
-
-
-def test_after_the_settle_window_looks_go_on_at_two_thirds_of_it() -> None:
-    assert [round(look_due(Limits(), looks).total_seconds(), 3) for looks in (5, 6, 7)] == [15, 25.005, 35.01]
 
 
 def test_entry_and_exit_of_a_trade_are_averages_by_volume() -> None:

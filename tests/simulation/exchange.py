@@ -21,7 +21,7 @@ from justtrades.broker.simulator.delivery import Manners
 from justtrades.broker.simulator.documents import Entity, day_number, dumps, instant, loads
 from justtrades.broker.simulator.floor import FIRST_ACCOUNT, Floor, History
 from justtrades.broker.simulator.ledger import Entry, Ledger
-from justtrades.broker.simulator.listing import Contract, find_contract
+from justtrades.broker.simulator.listing import Contract, contract_by_id, find_contract
 from justtrades.broker.simulator.matching import MARKET
 from justtrades.broker.simulator.replies import Reply
 from justtrades.broker.simulator.rules import Leg, Refused, Ticket, Unknown
@@ -168,6 +168,21 @@ class Exchange:
         """The broker's risk desk closes a position."""
         return await self._hand(lambda venue, now: venue.liquidate(account, self.contract(name), now, stamp=MANUAL))
 
+    async def modify_by_hand(self, order_id: int, by_ticks: int) -> bool:
+        """A person moves the price of a working limit order."""
+        live = self.floor.venue.book.orders[order_id]
+        tick = contract_by_id(live.order["contractId"]).root.tick_size  # type: ignore[union-attr]  # it is listed
+        leg = Leg(live.order["action"], "Limit", Decimal(str(live.version["price"])) + by_ticks * tick)
+        quantity = live.version["orderQty"]
+        return await self._hand(lambda venue, now: venue.modify(order_id, quantity, leg, now, stamp=MANUAL))
+
+    async def adjust(self, account: int, name: str, signed: int) -> None:
+        """The broker changes a position without an order or a fill, as no fill explains."""
+        outcome = await self.floor.act(
+            lambda venue, now: _adjusted(venue, (account, self.contract(name).id), signed, self.price(name), now)
+        )
+        self.floor.tell(outcome.frames)
+
     async def bust(self, fill_id: int) -> None:
         """The exchange undoes an execution: the fill is not active any more, the position as if it had never been."""
         fill = next(row for row in self.documents("fill") if row["id"] == fill_id)
@@ -227,14 +242,28 @@ class Exchange:
 def _busted(venue: Venue, account: int, fill: Entity, now: datetime) -> Outcome:
     """How a bust arrives is a guess (protocol.md section 8, row 30): the fill Updated with active false."""
     key, sign = (account, fill["contractId"]), -1 if fill["action"] == "Buy" else 1
-    held, tape = venue.book.holding(*key, now), Tape()
-    lots, _ = match_lots(held, Lot(fill["id"], fill["qty"], Decimal(str(fill["price"]))), sign)
-    row = {name: kept for name, kept in held.row.items() if name != "netPrice"}
-    row |= {"timestamp": instant(now), "netPos": held.net + sign * fill["qty"]}
-    price = average(lots)
-    venue.book.holdings[key] = Holding(row if price is None else row | {"netPrice": price}, lots)
+    tape = Tape()
+    _move(venue, key, Lot(fill["id"], fill["qty"], Decimal(str(fill["price"]))), sign, now)
     tape.updated("fill", fill | {"active": False})
     tape.cut()
     tape.updated("position", venue.book.holdings[key].row)
     tape.cut()
     return Outcome({}, tuple(tape.frames))
+
+
+def _adjusted(venue: Venue, key: tuple[int, int], signed: int, price: Decimal, now: datetime) -> Outcome:
+    tape = Tape()
+    _move(venue, key, Lot(0, abs(signed), price), 1 if signed > 0 else -1, now)
+    tape.updated("position", venue.book.holdings[key].row)
+    tape.cut()
+    return Outcome({}, tuple(tape.frames))
+
+
+def _move(venue: Venue, key: tuple[int, int], lot: Lot, sign: int, now: datetime) -> None:
+    """The position as if these contracts had been traded."""
+    held = venue.book.holding(*key, now)
+    lots, _ = match_lots(held, lot, sign)
+    row = {name: kept for name, kept in held.row.items() if name != "netPrice"}
+    row |= {"timestamp": instant(now), "netPos": held.net + sign * lot.qty}
+    price = average(lots)
+    venue.book.holdings[key] = Holding(row if price is None else row | {"netPrice": price}, lots)

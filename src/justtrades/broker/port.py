@@ -131,6 +131,19 @@ class Sent:
     broker_ids: tuple[BrokerOrderId, ...] = ()
 
 
+@dataclass(slots=True)
+class Asker:
+    """On whose behalf something is read: an order in doubt. Its id and its signal's stand in the audit of each read.
+
+    `requests` counts what was sent for it, also when others share the answer or none comes.
+    """
+
+    account: BrokerAccountId
+    order_id: ClientOrderId
+    signal_id: SignalId | None = None
+    requests: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class LanePicture:
     account: BrokerAccountId
@@ -140,6 +153,8 @@ class LanePicture:
     quantity: int = 0
     average: Decimal | None = None
     """The broker's average price of all it holds here, in points; None when flat or not said."""
+    moved_at: datetime | None = None
+    """When the position last changed, as the broker tells it, by our clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +208,13 @@ class FeeReport:
 
 @dataclass(frozen=True, slots=True)
 class PositionReport:
+    """`snapshot`: told at the beginning of a stream, in one piece with all orders and fills of the session."""
+
     account: BrokerAccountId
     contract: ContractName
     quantity: int
     at: datetime
+    snapshot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,14 +313,15 @@ class Broker(Protocol):
     async def send(self, request: Request, gate: Gate) -> Sent: ...
 
     async def look(
-        self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...]
+        self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...], asker: Asker | None = None
     ) -> tuple[tuple[BrokerOrder, ...], tuple[Fill, ...]]:
         """The orders of ours with one of these client ids that the broker shows, with their fills.
 
-        Two or three reads. Raises a `BrokerError` when a read fails: a failed read is not "not found".
+        One read or two, and two more when there is one; those of the same moment are shared by all accounts.
+        Raises a `BrokerError` when a read fails: a failed read is not "not found".
         """
 
-    async def picture(self, urgency: Urgency = Urgency.RECONCILE) -> Picture:
+    async def picture(self, urgency: Urgency = Urgency.RECONCILE, asker: Asker | None = None) -> Picture:
         """Reads asked for at the same time are shared. `urgency` says what they are needed for."""
 
     def reports(self) -> AsyncIterator[Report]: ...

@@ -107,13 +107,19 @@ class LookForOrders:
     """Read this account's orders and commands to find orders whose answer never came."""
 
     ids: tuple[ClientOrderId, ...]
+    signal_id: SignalId | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TakePicture:
-    """Read everything the broker knows of this lane: orders, fills, position."""
+    """Read everything the broker knows of this lane: orders, fills, position.
+
+    `order_id` is the order whose cancel, change or liquidation was not answered, if that is why.
+    """
 
     urgency: Urgency = Urgency.RECONCILE
+    order_id: ClientOrderId | None = None
+    signal_id: SignalId | None = None
 
 
 Mutation = PlaceOrder | ModifyOrder | CancelOrder | Liquidate

@@ -89,17 +89,24 @@ class FillBusted:
 
 @dataclass(frozen=True, slots=True)
 class PositionReported:
+    """`snapshot`: told at the beginning of a stream, in one piece with all of the session's orders and fills."""
+
     quantity: int
     at: datetime
+    snapshot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A clean read of this account's orders and commands, begun at `began_at`: what has a client id of ours."""
+    """A clean read of this account's orders and commands, begun at `began_at`: what has a client id of ours.
+
+    `requests` is how many it took.
+    """
 
     began_at: datetime
     orders: tuple[BrokerOrder, ...]
     fills: tuple[Fill, ...] = ()
+    requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,8 @@ class PictureTaken:
     quantity: int
     streaming: bool = True
     """The stream of reports was up and synced when the reads began."""
+    position_at: datetime | None = None
+    """When the position last changed, as the broker tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,7 @@ class ReadFailed:
     """The read did not succeed. Says nothing about orders or position."""
 
     why: str
+    requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ from justtrades.positions.model import (
     Order,
     OrderType,
     Purpose,
+    ReadKind,
     Status,
 )
 from justtrades.positions.settle import exit_denied, settle, surely_short
@@ -80,14 +81,14 @@ def _fold(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:  # n
             return _fill(lane, fill)
         case FillBusted():
             return _bust(lane, event, now)
-        case PositionReported(quantity, _):
-            return _position_said(lane, quantity)
+        case PositionReported():
+            return _position_said(lane, event, now, limits)
         case Looked():
             return _looked(lane, event, now, limits)
         case PictureTaken():
             return _picture(lane, event, now, limits)
-        case ReadFailed():
-            return _read_failed(lane, now, limits)
+        case ReadFailed(_, requests):
+            return _read_failed(lane, requests, now, limits)
         case ConnectionLost():
             return replace(lane, synced=False, picture_wanted=True)
         case Restarted():
@@ -271,7 +272,7 @@ def _lost(lane: Lane, call: Call, answer: AnswerLost, now: datetime, limits: Lim
         return lane
     if call.kind is CallKind.LIQUIDATE:
         lane = put(lane, _end(lane.order(call.orders[0]), Status.ABSENT, now, answer.why))
-    return replace(lane, stale_since=now, picture_wanted=True)
+    return replace(lane, stale_since=now, stale_order=call.orders[0], picture_wanted=True)
 
 
 def _resumed(lane: Lane, event: LaneResumed, now: datetime) -> Lane:
@@ -425,12 +426,19 @@ def _bust(lane: Lane, event: FillBusted, now: datetime) -> Lane:
     return tell(lane, Noted(signal_id, f"the exchange undid fill {fill_id}", alarm=True))
 
 
-def _position_said(lane: Lane, quantity: int) -> Lane:
-    """A hint: when it differs while all is quiet, a picture shows who is right."""
-    lane = replace(lane, broker_quantity=quantity)
-    if book.quiet(lane) and quantity != _expected(lane):
-        return replace(lane, picture_wanted=True)
-    return lane
+def _position_said(lane: Lane, said: PositionReported, now: datetime, limits: Limits) -> Lane:
+    """A hint: when it differs while all is quiet, a picture shows who is right.
+
+    A stream begins with everything in one piece, so there no fill is late that would explain the difference: it is
+    as good as one that has lasted, once pictures show the same.
+    """
+    lane = replace(lane, broker_quantity=said.quantity)
+    difference = said.quantity - _expected(lane)
+    if difference == 0 or not book.quiet(lane):
+        return lane
+    if said.snapshot and not book.standing(lane).waiting:
+        lane = replace(lane, divergence=Divergence(difference, since=now - limits.divergence_for))
+    return replace(lane, picture_wanted=True)
 
 
 def _expected(lane: Lane) -> int:
@@ -441,11 +449,23 @@ def _expected(lane: Lane) -> int:
 # ── reads ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _read_failed(lane: Lane, now: datetime, limits: Limits) -> Lane:
-    wanted = lane.picture_wanted or (lane.read is not None and lane.read.kind == "picture")
+def _read_failed(lane: Lane, requests: int, now: datetime, limits: Limits) -> Lane:
+    if lane.read is not None and lane.read.kind is ReadKind.LOOK:
+        return _looked_in_vain(lane, lane.read.at, requests)
+    wanted = lane.picture_wanted or lane.read is not None
     failed = lane.reads_failed
     again = now + backoff(limits, failed + 1)
     return replace(lane, read=None, picture_wanted=wanted, reads_failed=failed + 1, read_again_at=again)
+
+
+def _looked_in_vain(lane: Lane, began_at: datetime, requests: int) -> Lane:
+    """A look that failed says nothing; the next one keeps to the schedule."""
+    lane = replace(lane, read=None)
+    for order in lane.orders:
+        if order.doubt is not None:
+            doubt = replace(order.doubt, last_look=began_at, clean=False, reads=order.doubt.reads + requests)
+            lane = put(lane, replace(order, doubt=doubt))
+    return lane
 
 
 def _looked(lane: Lane, seen: Looked, now: datetime, limits: Limits) -> Lane:
@@ -454,16 +474,18 @@ def _looked(lane: Lane, seen: Looked, now: datetime, limits: Limits) -> Lane:
         lane = _report(lane, said, now)
     for fill in seen.fills:
         lane = _fill(lane, fill)
-    return _count_negatives(lane, seen.began_at, now, limits)
+    return _count_negatives(lane, seen.began_at, now, limits, seen.requests)
 
 
-def _count_negatives(lane: Lane, began_at: datetime, now: datetime, limits: Limits) -> Lane:
+def _count_negatives(lane: Lane, began_at: datetime, now: datetime, limits: Limits, requests: int = 0) -> Lane:
     """A clean read without our order is one negative; enough of them over the settle window end the doubt."""
     for order in lane.orders:
         doubt = order.doubt
         if doubt is None or order.broker_id is not None or began_at < doubt.since:
             continue
-        doubt = replace(doubt, looks=doubt.looks + 1, negatives=doubt.negatives + 1, last_look=now)
+        last = max(began_at, doubt.last_look or began_at)
+        doubt = replace(doubt, looks=doubt.looks + 1, negatives=doubt.negatives + 1, last_look=last, clean=True)
+        doubt = replace(doubt, reads=doubt.reads + requests)
         if doubt.negatives >= limits.clean_negatives and began_at - doubt.since >= limits.settle * 0.99:
             lane = put(lane, _end(order, Status.ABSENT, now, order.reason or NOT_FOUND))
         else:
@@ -481,12 +503,13 @@ def _picture(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -
     for fill in picture.fills:
         lane = _fill(lane, fill)
     if lane.stale_since is not None and picture.began_at >= lane.stale_since:
-        lane = replace(lane, stale_since=None)
+        lane = replace(lane, stale_since=None, stale_order=None)
     lane = _count_negatives(lane, picture.began_at, now, limits)
     lane = replace(lane, broker_quantity=picture.quantity, checked_at=picture.began_at)
     lane = _settle_short(_not_listed(lane, picture, now, limits), picture, limits)
     changed = (before.fills, before.orders) != (lane.fills, lane.orders)
-    return _compare(lane, picture, now, limits, restarted=changed)
+    since = _moved_at(before, picture) or now
+    return _compare(lane, picture, since, now, limits, restarted=changed)
 
 
 def _not_listed(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -> Lane:
@@ -530,14 +553,28 @@ def _trusted(lane: Lane, said: BrokerOrder, began_at: datetime, limits: Limits) 
     return began_at >= order.changed_at + limits.change_trusted_after
 
 
-def _compare(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits, *, restarted: bool) -> Lane:
+def _moved_at(lane: Lane, picture: PictureTaken) -> datetime | None:
+    """When a position moved that nothing here explains: since the last look, and after every fill we know.
+
+    That a position's timestamp is its last change is a guess (protocol.md appendix A has only its name), so it is
+    believed for no longer ago than the last look.
+    """
+    at, last = picture.position_at, lane.checked_at
+    if at is None or last is None or not last < at < picture.began_at:
+        return None
+    return at if all(fill.at < at for fill in (*lane.fills, *picture.fills)) else None
+
+
+def _compare(
+    lane: Lane, picture: PictureTaken, since: datetime, now: datetime, limits: Limits, *, restarted: bool
+) -> Lane:
     """Books beside broker. A difference is believed only when quiet pictures show it again and again."""
     difference = picture.quantity - _expected(lane)
     if difference == 0 or not book.quiet(lane) or book.standing(lane).waiting:
         return replace(lane, divergence=None)
     seen = lane.divergence
     if seen is None or seen.quantity != difference or restarted:
-        return replace(lane, divergence=Divergence(difference, since=now))
+        return replace(lane, divergence=Divergence(difference, since))
     seen = replace(seen, seen=seen.seen + 1)
     if seen.seen < limits.divergence_seen or now - seen.since < limits.divergence_for:
         return replace(lane, divergence=seen)

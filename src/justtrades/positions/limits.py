@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-LOOK_AT = (0.033, 0.1, 0.2, 0.4, 0.667, 1.0)
-"""When to look for an unanswered order, as fractions of `settle`: 0.5, 1.5, 3, 6, 10, 15 s (doubt.md)."""
+from justtrades.positions.model import Divergence, Doubt
+
+LOOK_AT = (0.033, 0.1, 0.2, 0.4, 0.667, 1.0, 1.133, 1.333, 1.667)
+"""When to look for an unanswered order, as fractions of `settle`: 0.5, 1.5, 3, 6, 10, 15 s (doubt.md), and soon
+after, where looks failed, 17, 20, 25 s."""
+LOOKS_APART = timedelta(seconds=60)
+"""Between two looks at most, when they go on failing."""
+MOST_READS = 12
+"""Requests that looking for an unanswered order may take, as long as the broker's lists can be read."""
+LOOK_READS = 2
+"""Requests of one look at most: the account's orders, and the commands of those not known yet."""
+FOUND_READS = 2
+"""Requests more, at most, when it is found: its fills, and its version or why it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,8 @@ class Limits:
     """A market entry still working this long is cancelled; what it filled stays and is protected."""
     reread: timedelta = timedelta(seconds=1)
     """Between two pictures of a lane whose books and broker differ, or that waits for something."""
+    reread_most: timedelta = timedelta(seconds=4)
+    """While a difference is not old enough to be believed."""
     divergence_seen: int = 3
     divergence_for: timedelta = timedelta(seconds=11)
     """A position list may lag ten seconds behind."""
@@ -66,8 +79,28 @@ def cancel_again(limits: Limits, asked: int) -> timedelta:
     return min(limits.cancel_pace * float(2 ** min(max(asked - 1, 0), 10)), limits.cancel_pace_most)
 
 
-def look_due(limits: Limits, looks: int) -> timedelta:
-    """How long after the doubt began look number `looks` is due."""
-    if looks < len(LOOK_AT):
-        return limits.settle * LOOK_AT[looks]
-    return limits.settle * (1 + (looks - len(LOOK_AT) + 1) * 0.667)
+def look_due(limits: Limits, doubt: Doubt) -> timedelta:
+    """How long after the doubt began its next look is due: the first moment of the schedule after the last look.
+
+    A look that failed is no reason for another at once, and a picture that a comparison took anyway counts as one.
+    Past the schedule (the engine was down, or reads failed) clean looks follow each other.
+    """
+    last = doubt.last_look - doubt.since if doubt.last_look is not None else timedelta(-1)
+    early = _affordable(limits, doubt)
+    ahead = (limits.settle * share for share in LOOK_AT if early or share >= 1)
+    late = limits.reread if doubt.clean else min(last / 2, LOOKS_APART)
+    return next((due for due in ahead if due > last), last + late)
+
+
+def _affordable(limits: Limits, doubt: Doubt) -> bool:
+    """A look before `settle` leaves enough reads for those that must come: looking never takes more than the most."""
+    still_clean = max(limits.clean_negatives - doubt.negatives, 1)
+    return doubt.reads + LOOK_READS * (1 + still_clean) + FOUND_READS <= MOST_READS
+
+
+def look_again(limits: Limits, seen: Divergence, now: datetime) -> timedelta:
+    """How long after the last picture a difference is looked at again: ever more slowly, until it may be believed."""
+    lasted = now - seen.since
+    if lasted >= limits.divergence_for:
+        return limits.reread
+    return max(limits.reread, min(lasted / 2, limits.reread_most))

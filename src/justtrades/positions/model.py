@@ -345,13 +345,18 @@ class BrokerOrder:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """An order whose answer never came: since when, how often looked, how many clean looks did not find it."""
+    """An order whose answer never came: since when, how often looked, how many clean looks did not find it.
+
+    `last_look` is when the last one began, `clean` whether it was; `reads` are the requests all of them took.
+    """
 
     since: datetime
     looks: int = 0
     negatives: int = 0
     last_look: datetime | None = None
     why: str = ""
+    clean: bool = True
+    reads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,7 +491,10 @@ class Short:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The broker's position and ours differ by `quantity`; believed only when seen again and again."""
+    """The broker's position and ours differ by `quantity`; believed only when seen again and again.
+
+    `since` is when it was first seen, or when the broker says that its position changed.
+    """
 
     quantity: int
     since: datetime
@@ -579,6 +587,8 @@ class Lane:
     picture_wanted: bool = True
     stale_since: datetime | None = None
     """A cancel, modify or liquidate whose answer was lost: nothing is sent until a later picture."""
+    stale_order: ClientOrderId | None = None
+    """The order that one was about."""
     retry_at: datetime | None = None
     retries: int = 0
     stuck_since: datetime | None = None

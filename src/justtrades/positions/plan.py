@@ -23,7 +23,7 @@ from justtrades.positions.commands import (
     TakePicture,
     Urgency,
 )
-from justtrades.positions.limits import Limits, look_due
+from justtrades.positions.limits import Limits, look_again, look_due
 from justtrades.positions.model import (
     Action,
     Job,
@@ -67,23 +67,31 @@ def _flat(lane: Lane, now: datetime, limits: Limits) -> GoFlat | None:
 
 
 def _read(lane: Lane, now: datetime, limits: Limits) -> LookForOrders | TakePicture | None:
-    if lane.read is not None or (lane.read_again_at is not None and now < lane.read_again_at):
+    if lane.read is not None:
         return None
-    lost = tuple(o.id for o in lane.orders if (due := look_at(o, limits)) is not None and due <= now)
-    if lost:
-        return LookForOrders(lost)
-    if lane.call is not None:
+    if any((due := look_at(o, limits)) is not None and due <= now for o in lane.orders):
+        return _look(lane)
+    if lane.call is not None or (lane.read_again_at is not None and now < lane.read_again_at):
         return None
-    if lane.picture_wanted or lane.stale_since is not None or _sight_needed(lane, now, limits):
+    if lane.stale_since is not None:
+        about = next((o for o in lane.orders if o.id == lane.stale_order), None)
+        return TakePicture(_urgency(lane), lane.stale_order, about.signal_id if about is not None else None)
+    if lane.picture_wanted or _sight_needed(lane, now, limits):
         return TakePicture(_urgency(lane))
     return None
+
+
+def _look(lane: Lane) -> LookForOrders:
+    """For all that is in doubt at once: whoever is not asked for would count as not found."""
+    lost = [o for o in lane.orders if o.doubt is not None]
+    return LookForOrders(tuple(o.id for o in lost), lost[0].signal_id)
 
 
 def look_at(order: Order, limits: Limits) -> datetime | None:
     """When the next look for an unanswered order is due."""
     if order.doubt is None:
         return None
-    return order.doubt.since + look_due(limits, order.doubt.looks)
+    return order.doubt.since + look_due(limits, order.doubt)
 
 
 def _urgency(lane: Lane) -> Urgency:
@@ -95,7 +103,9 @@ def _urgency(lane: Lane) -> Urgency:
 def _sight_needed(lane: Lane, now: datetime, limits: Limits) -> bool:
     if _closing_blind(lane):
         return lane.divergence is None or _since_look(lane, now) >= limits.reread
-    if lane.divergence is not None or _ended_unseen(lane):
+    if lane.divergence is not None and _since_look(lane, now) >= look_again(limits, lane.divergence, now):
+        return True
+    if _ended_unseen(lane):
         return _since_look(lane, now) >= limits.reread
     return any(_overdue_news(o, lane, now, limits) for o in book.unsettled(lane))
 
@@ -375,6 +385,8 @@ def _moments(lane: Lane, limits: Limits) -> list[datetime]:
         found += [f.at + limits.partial_grace for f in book.order_fills(lane, order)]
     if lane.unprotected_since is not None:
         found.append(lane.unprotected_since + limits.unprotected_alarm)
+    if lane.divergence is not None:
+        found.append(lane.divergence.since + limits.divergence_for)
     return found
 
 

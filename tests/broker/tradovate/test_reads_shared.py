@@ -7,14 +7,14 @@ import asyncio
 import pytest
 
 from justtrades.broker.port import Unreachable
-from justtrades.broker.tradovate.reads import Shared
+from justtrades.broker.tradovate.shared import Shared
 from tests.broker.tradovate.virtual import run
 
 
 def test_no_read_begins_after_the_end() -> None:
     begun: list[str] = []
 
-    async def read() -> None:
+    async def read(_: object) -> None:
         begun.append("read")
         await asyncio.sleep(60)
 

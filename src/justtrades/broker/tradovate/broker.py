@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -19,6 +20,7 @@ import httpx
 
 from justtrades.broker.port import (
     Account,
+    Asker,
     Auditor,
     BrokerError,
     ConnectionState,
@@ -28,6 +30,7 @@ from justtrades.broker.port import (
     Health,
     Lost,
     Picture,
+    PositionReport,
     Report,
     Request,
     Sent,
@@ -41,8 +44,9 @@ from justtrades.broker.tradovate.entities import Memory, Want
 from justtrades.broker.tradovate.feed import Dial, Feed, dial
 from justtrades.broker.tradovate.frames import Props
 from justtrades.broker.tradovate.line import Line
+from justtrades.broker.tradovate.lists import IDS_PER_CALL
 from justtrades.broker.tradovate.penalty import Penalty
-from justtrades.broker.tradovate.reads import IDS_PER_CALL, LONGEST_BREATH, Reads
+from justtrades.broker.tradovate.reads import LONGEST_BREATH, Reads
 from justtrades.broker.tradovate.rest import Rest
 from justtrades.broker.tradovate.settings import TradovateSettings
 from justtrades.broker.tradovate.token import Lull, NotKept
@@ -99,7 +103,7 @@ class TradovateBroker:
         )
         self._patience = settings.request_timeout
         self._rest = Rest(self._calls, self._access, self._budget, self._penalty)
-        self._reads = Reads(self._rest, self._memory, clock, self._longest_breath)
+        self._reads = Reads(self._rest, self._memory, clock, self._longest_breath, lambda: self._calls.ahead)
         self._keeps_hours = settings.exchange_hours
         self._feed = Feed(
             settings.ws_url,
@@ -243,12 +247,12 @@ class TradovateBroker:
         return sent
 
     async def look(
-        self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...]
+        self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...], asker: Asker | None = None
     ) -> tuple[tuple[BrokerOrder, ...], tuple[Fill, ...]]:
-        return await self._reads.look(account, ids)
+        return await self._reads.looks.look(account, ids, asker)
 
-    async def picture(self, urgency: Urgency = Urgency.RECONCILE) -> Picture:
-        picture = await self._reads.picture(urgency)
+    async def picture(self, urgency: Urgency = Urgency.RECONCILE, asker: Asker | None = None) -> Picture:
+        picture = await self._reads.picture(urgency, asker)
         self._stir()
         return picture
 
@@ -261,11 +265,11 @@ class TradovateBroker:
 
     # ── what the feed tells ──────────────────────────────────────────────────────────────────────────────
 
-    async def snapshot(self, collections: Mapping[str, tuple[Mapping[str, Any], ...]]) -> None:
+    async def snapshot(self, collections: Mapping[str, tuple[Mapping[str, Any], ...]], *, whole: bool) -> None:
         self._heard("user/syncrequest", exact.dumps(collections))
         for kind, rows in collections.items():
             self._memory.merge_all(kind, rows)
-        await self._publish()
+        await self._publish(whole=whole)
 
     def frame(self, text: str, kinds: tuple[str, ...]) -> None:
         """One audit row a frame, in the words it came in."""
@@ -306,10 +310,12 @@ class TradovateBroker:
 
     # ── reports ──────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _publish(self) -> None:
+    async def _publish(self, *, whole: bool = False) -> None:
+        """`whole`: what was learned is a stream's beginning in one piece."""
         async with self._publishing:
             for report in self._memory.due(_loop_time()):
-                await self._queue.put(report)
+                told = replace(report, snapshot=True) if whole and isinstance(report, PositionReport) else report
+                await self._queue.put(told)
         self._stir()
 
     def _stir(self) -> None:

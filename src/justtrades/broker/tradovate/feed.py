@@ -62,7 +62,7 @@ UntilOpen = Callable[[float], float | None]
 class Listener(Protocol):
     """Who hears the feed. `snapshot` and `props` take what they need before they return."""
 
-    async def snapshot(self, collections: Mapping[str, tuple[Mapping[str, Any], ...]]) -> None: ...
+    async def snapshot(self, collections: Mapping[str, tuple[Mapping[str, Any], ...]], *, whole: bool) -> None: ...
 
     def frame(self, text: str, kinds: tuple[str, ...]) -> None:
         """One frame of events as it came, and the kinds of entities in it; before they are told, which for events
@@ -289,14 +289,14 @@ class Feed:
 
     async def _snapshot(self, life: _Life, snapshot: Snapshot) -> None:
         if snapshot.late:
-            await self._listener.snapshot(snapshot.collections)
+            await self._listener.snapshot(snapshot.collections, whole=False)
             return
         if snapshot.bare and not self._types_tried:
             self._types_tried = self._by_types = True
             raise Ended("a snapshot without orders; asking by entity types", held=True)
         self._access.worked(life.token)
         self._count()
-        await self._listener.snapshot(snapshot.collections)
+        await self._listener.snapshot(snapshot.collections, whole=True)
         life.synced_at = asyncio.get_running_loop().time()
         await self._listener.synced()
 

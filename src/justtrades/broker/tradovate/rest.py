@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from justtrades.broker.port import BrokerError, Gate, NotHandled, NotSent, Refused, Request, Sent, Unreachable
+from justtrades.broker.port import Asker, BrokerError, Gate, NotHandled, NotSent, Refused, Request, Sent, Unreachable
 from justtrades.broker.tradovate import answers, exact, requests
 from justtrades.broker.tradovate.access import Access, Token
 from justtrades.broker.tradovate.answers import Denied, No, Payload, Slowed, Ticket, Unclear
@@ -45,6 +45,7 @@ class _Conversation:
     call: Call
     urgency: Urgency
     gate: Gate
+    askers: tuple[Asker, ...] = ()
     attempts: int = 0
     tickets: int = 0
     new_token: bool = False
@@ -62,11 +63,21 @@ class Rest:
         self._tickets: OrderedDict[str, str] = OrderedDict()
 
     async def read(
-        self, endpoint: str, params: Mapping[str, str] | None = None, *, urgency: Urgency = Urgency.RECONCILE
+        self,
+        endpoint: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        urgency: Urgency = Urgency.RECONCILE,
+        askers: tuple[Asker, ...] = (),
     ) -> Any:
-        """The value of a clean answer. Raises any `BrokerError`; a failed read is never an empty one."""
-        call = Call("GET", endpoint, params or {})
-        talk = _Conversation(call, urgency, open_gate)
+        """The value of a clean answer. Raises any `BrokerError`; a failed read is never an empty one.
+
+        The audit names the first of the `askers`; it counts for each of them.
+        """
+        first = askers[0] if askers else None
+        order_id, signal_id = (first.order_id, first.signal_id) if first is not None else (None, None)
+        call = Call("GET", endpoint, params or {}, order_id=order_id, signal_id=signal_id)
+        talk = _Conversation(call, urgency, open_gate, askers)
         with self._no_secrets():
             value = await self._converse(talk)
             if (text := answers.complaint(value)) is not None:
@@ -74,10 +85,15 @@ class Rest:
             return value
 
     async def rows(
-        self, endpoint: str, params: Mapping[str, str] | None = None, *, urgency: Urgency = Urgency.RECONCILE
+        self,
+        endpoint: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        urgency: Urgency = Urgency.RECONCILE,
+        askers: tuple[Asker, ...] = (),
     ) -> list[Mapping[str, Any]]:
         """A list of entities. Anything else in its place is an answer nobody understands."""
-        value = await self.read(endpoint, params, urgency=urgency)
+        value = await self.read(endpoint, params, urgency=urgency, askers=askers)
         if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
             raise Unreachable("UnknownAnswer", f"{endpoint} did not answer with a list")
         return list(value)
@@ -169,6 +185,8 @@ class Rest:
         async with self._budget.turn(talk.urgency, talk.gate):
             self._rests(talk.urgency)
             talk.attempts += 1
+            for asker in talk.askers:
+                asker.requests += 1
             answer = await self._calls.attempt(talk.call, token.access, talk.gate, first=talk.attempts == 1)
         if isinstance(answer, Payload):
             self._access.worked(token)
