@@ -230,6 +230,19 @@ def test_a_moment_that_cannot_be_is_not_believed(moved: float) -> None:
     assert lane.checked_at == lane.divergence.since
 
 
+def test_a_position_as_it_was_before_our_newest_fill_has_not_moved_since_also_when_that_trade_is_over() -> None:
+    world = started()
+    world.alert(Verb.BUY)
+    world.wait(5)
+    (entry,) = world.fills
+    world.move("105")
+    world.wait(2)
+    assert (world.held, world.lane.fills) == (0, ())
+    lane = replace(world.lane, checked_at=entry.at - timedelta(seconds=1))
+    late = PictureTaken(world.now, (), (), 1, position_at=entry.at)
+    assert apply(lane, late, world.now, LIMITS).divergence == Divergence(1, world.now)
+
+
 def test_a_difference_that_a_late_list_may_make_is_looked_at_ever_more_slowly_until_it_may_be_believed() -> None:
     seen, looks, now = Divergence(1, BEGAN), [0.0], 0.0
     while now < 13:

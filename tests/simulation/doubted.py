@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from random import Random
 
 from justtrades.positions.model import Lane
@@ -127,6 +127,5 @@ class _Watch:
     def _own(self, doubt: _Doubt) -> int:
         query = OWN.format(",".join("?" * len(doubt.orders)))
         assert doubt.ended is not None
-        until = doubt.ended + timedelta(seconds=STEP)
-        ((count,),) = self.world.rows(query, *doubt.orders, *(iso(at) for at in (doubt.since, until)))
+        ((count,),) = self.world.rows(query, *doubt.orders, iso(doubt.since), iso(doubt.ended))
         return int(count)

@@ -154,7 +154,7 @@ class LanePicture:
     average: Decimal | None = None
     """The broker's average price of all it holds here, in points; None when flat or not said."""
     moved_at: datetime | None = None
-    """When the position last changed, as the broker tells it, by our clock."""
+    """When the position last changed, as the broker tells it; None while its clock and ours differ."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -401,7 +401,8 @@ def _version(order: Order, said: BrokerOrder, *, trusted: bool) -> Order:
 def _fill(lane: Lane, fill: Fill) -> Lane:
     if fill.id in lane.busted or any(f.id == fill.id for f in lane.fills):
         return lane
-    lane = replace(lane, fills=(*lane.fills, fill))
+    newest = max(fill.at, lane.filled_at or fill.at)
+    lane = replace(lane, fills=(*lane.fills, fill), filled_at=newest)
     return _liquidated(lane, fill.quantity) if fill.broker_order_id in lane.liquidators else lane
 
 
@@ -562,7 +563,8 @@ def _moved_at(lane: Lane, picture: PictureTaken) -> datetime | None:
     at, last = picture.position_at, lane.checked_at
     if at is None or last is None or not last < at < picture.began_at:
         return None
-    return at if all(fill.at < at for fill in (*lane.fills, *picture.fills)) else None
+    known = [fill.at for fill in (*lane.fills, *picture.fills)]
+    return at if all(before < at for before in (*known, lane.filled_at or last)) else None
 
 
 def _compare(

@@ -578,6 +578,8 @@ class Lane:
     """Signed foreign contracts a person decided to leave: entries on their side go on beside them."""
     liquidators: tuple[BrokerOrderId, ...] = ()
     """Orders of the broker itself on this contract, the newest last."""
+    filled_at: datetime | None = None
+    """When the newest fill ever heard of here was made, by the broker's clock; kept when its trade is over."""
     broker_quantity: int | None = None
     checked_at: datetime | None = None
     divergence: Divergence | None = None

@@ -39,6 +39,7 @@ from justtrades.positions.model import BrokerAccountId, ContractName
 
 log = logging.getLogger(__name__)
 
+CLOCKS_AGREE = timedelta(seconds=2)
 FIRST_BREATH, LONGEST_BREATH = 0.125, 15.0
 """Between two pictures after the first failed, in seconds; doubled with each failure in a row."""
 
@@ -240,8 +241,8 @@ class Reads:
         )
 
     def _moved_at(self, position: Row) -> datetime | None:
-        at = wire.moment(position, "timestamp")
-        return at - self._ahead() if at is not None else None
+        """Not told when the broker's clock and ours differ."""
+        return wire.moment(position, "timestamp") if abs(self._ahead()) <= CLOCKS_AGREE else None
 
     # ── what memory wants ────────────────────────────────────────────────────────────────────────────────
 
