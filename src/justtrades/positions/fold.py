@@ -100,7 +100,7 @@ def _fold(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:  # n
         case PictureWanted():
             return replace(lane, picture_wanted=True, read_again_at=None)
         case LaneResumed():
-            return _resumed(lane, event, now)
+            return _resumed(lane, event, now, limits)
         case TimePassed():
             return lane
         case _:
@@ -275,7 +275,7 @@ def _lost(lane: Lane, call: Call, answer: AnswerLost, now: datetime, limits: Lim
     return replace(lane, stale_since=now, stale_order=call.orders[0], picture_wanted=True)
 
 
-def _resumed(lane: Lane, event: LaneResumed, now: datetime) -> Lane:
+def _resumed(lane: Lane, event: LaneResumed, now: datetime, limits: Limits) -> Lane:
     """A person looked and lets the lane go on. Where the broker holds less than our books, they follow it; and fills
     that it claims and never showed are not waited for any longer."""
     lane = replace(lane, blocked=None, stopped=None, halted=None, exits_refused=0, exits_lost=0, protect_again_at=None)
@@ -286,10 +286,17 @@ def _resumed(lane: Lane, event: LaneResumed, now: datetime) -> Lane:
     if event.adoption is not None:
         lane = adopt(lane, event.adoption, now)
     for order in book.unsettled(lane):
-        if order.status.ended:
+        if _never_shown(lane, order, limits):
             lane = put(lane, replace(order, written_off=True))
     left = book.foreign_quantity(lane)
     return replace(lane, left=left, divergence=None, retry_at=None, retries=0, stuck_since=None, picture_wanted=True)
+
+
+def _never_shown(lane: Lane, order: Order, limits: Limits) -> bool:
+    """It ended long before the last picture, which still lacks fills that it claims."""
+    if order.ended_at is None or lane.checked_at is None:
+        return False
+    return order.status.ended and lane.checked_at >= order.ended_at + limits.patience
 
 
 def _not_at_broker(lane: Lane) -> int:
