@@ -459,11 +459,12 @@ def test_what_is_believed_is_told_and_stops_entries_once() -> None:
     lane = replace(world.lane, divergence=Divergence(-1, NOW - 11 * SECOND, seen=2))
     lane = told(lane, picture(world, quantity=1), world=world)
     text = "the broker holds -1 on MNQZ6 that no order of ours explains"
-    assert (lane.foreign, lane.blocked, lane.divergence) == (-1, text, None)
+    blocked = "a position of {} on MNQZ6 is not ours: it is left alone"
+    assert (lane.foreign, lane.blocked, lane.divergence) == (-1, blocked.format(-1), None)
     assert alarms(lane) == [Noted(world.lane.trade.signal_id, text, alarm=True)]
     more = replace(lane, divergence=Divergence(-1, NOW - 11 * SECOND, seen=2))
     more = told(more, picture(world, quantity=0), world=world)
-    assert (more.foreign, more.blocked) == (-2, text)
+    assert (more.foreign, more.blocked) == (-2, blocked.format(-2))
 
 
 def test_a_difference_that_comes_to_what_was_left_is_no_alarm() -> None:

@@ -467,7 +467,7 @@ def test_an_exit_taken_away_is_told_with_its_number_and_the_second_time_left_to_
     assert alarms(world)[:2] == [
         f"the target {first.id} was cancelled, not by us",
         f"the target {second.id} was cancelled, not by us; that is the second time: "
-        "it is not put back until a person resumes the lane",
+        "it is not put back, and entries stop, until a person resumes the lane",
     ]
     assert {n.signal_id for n in world.news if isinstance(n, Noted)} == {"s1"}
 
