@@ -7,9 +7,10 @@ never trades; whether it arrived is the broker's to say, so the test asks the br
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +125,33 @@ async def _die_at(theatre: Theatre, point: Point) -> str:
 async def _calls(play: Stage, endpoint: str) -> int:
     asked: dict[str, int] = (await play.broker.get("/control/requests")).json()
     return asked.get(endpoint, 0)
+
+
+CHANGING = [f"order/{name}" for name in ("placeorder", "placeoco", "placeoso", "modifyorder", "cancelorder")]
+
+
+async def test_killed_while_the_disk_takes_nothing_nothing_had_left_and_nothing_was_acknowledged(
+    theatre: Theatre, tmp_path: Path
+) -> None:
+    """Saved first, then sent and answered: with somebody else writing in the database, neither happens."""
+    play = theatre.play
+    recorder = await play.recorder(name="two", quantity=2)
+    await play.control("liquidity", lot=1, depth=1)
+    signal_id = await recorder.alert({"action": "buy", "ticker": "MNQ1!", "id": fresh()})
+    await play.position(quantity=1)
+    with closing(sqlite3.connect(tmp_path / "engine.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        before = [await _calls(play, endpoint) for endpoint in CHANGING]
+        await play.price("25000.25")  # the second contract fills, and all of it wants its target
+        webhook = f"/webhook/{recorder.token}"
+        answer = await play.http.post(webhook, json={"action": "buy", "ticker": "MNQ1!", "id": fresh()})
+        assert answer.status_code == 503
+        assert [await _calls(play, endpoint) for endpoint in CHANGING] == before
+        await theatre.engine.kill()
+    play = await theatre.again()
+    assert (await play.outcome(signal_id))["outcome"] == "filled"
+    await play.position(quantity=2, protected=True)
+    await all_is_well(play)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
