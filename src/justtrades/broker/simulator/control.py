@@ -26,7 +26,7 @@ from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address
 from typing import Any, Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
@@ -176,6 +176,8 @@ def _endpoint(act: Act) -> Callable[[Request], Awaitable[Response]]:
             return _json(await act(loads(text) if text.strip() else {}))
         except Refused as refused:
             return _json(refused.answer)
+        except ClientDisconnect:
+            return Response(status_code=499)  # whoever asked is gone; nothing was done
         except (Malformed, Unknown, ValueError, KeyError, TypeError) as error:
             return PlainTextResponse(str(error), 400)
 
