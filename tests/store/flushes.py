@@ -20,7 +20,8 @@ _AFTER_SYNC: Final = (
     *("size", "lock", "unlock", "reserved", "control", "sector", "device"),
     *("shm_map", "shm_lock", "shm_barrier", "shm_unmap", "fetch", "unfetch"),
 )
-_OPEN: Final = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_int, POINTER(c_int))
+# The name is passed on as the address it came at: the library keeps it as long as the file is open.
+_OPEN: Final = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_int, c_void_p)
 _SYNC: Final = CFUNCTYPE(c_int, c_void_p, c_int)
 
 
@@ -56,10 +57,10 @@ def heard() -> Iterator[dict[Path, int]]:
     alive: list[Any] = []  # what the library points to
     open_before = ctypes.cast(files.open, _OPEN)
 
-    def opened(where: int, name: bytes, file: int, flags: int, out: Any) -> int:
+    def opened(where: int, name: int, file: int, flags: int, out: int) -> int:
         code: int = open_before(where, name, file, flags, out)
         if code == _OK and flags & _IS_A_LOG:
-            _listen(_File.from_address(file), Path(name.decode()), lengths, alive)
+            _listen(_File.from_address(file), Path(ctypes.string_at(name).decode()), lengths, alive)
         return code
 
     step, original = _OPEN(opened), files.open
