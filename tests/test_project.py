@@ -61,13 +61,17 @@ def beside_python(name: str) -> Path | None:
     return Path(found) if found else None
 
 
-def written_files() -> Iterator[tuple[str, str]]:
-    """Every text file that is, or could next be, committed."""
+def all_files() -> Iterator[tuple[str, bytes]]:
+    """Every file that is, or could next be, committed."""
     listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     if listed.returncode != 0:
         pytest.skip("not a git checkout: nothing says which files belong to the tree")
     for name in filter(None, listed.stdout.split("\0")):
-        content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
+        yield name, (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
+
+
+def written_files() -> Iterator[tuple[str, str]]:
+    for name, content in all_files():
         if b"\0" not in content:
             yield name, content.decode("utf-8")
 
@@ -157,6 +161,11 @@ def test_no_file_names_where_it_was_made(pattern: re.Pattern[str]) -> None:
         if pattern.search(line)
     ]
     assert found == []
+
+
+def test_every_file_is_text() -> None:
+    """A database or its log that a test left behind would otherwise be committed unseen."""
+    assert [name for name, content in all_files() if b"\0" in content] == []
 
 
 def test_the_migrations_folder_never_shadows_the_library_it_is_named_after() -> None:
