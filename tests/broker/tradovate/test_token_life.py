@@ -87,9 +87,12 @@ def test_what_the_broker_still_wants_of_a_login_is_told_when_it_denies() -> None
     run(work())
 
 
-def test_a_kept_token_that_died_meanwhile_makes_one_log_in() -> None:
+@pytest.mark.parametrize("said", [DENIED, ok({})], ids=["denied", "an empty answer"])
+def test_a_kept_token_that_died_meanwhile_makes_one_log_in(said: httpx.Response) -> None:
+    """An empty answer to whose token it is does not say that it lives."""
     stub, box = Stub(), MemoryTokenBox()
-    stub.script(ME, DENIED)
+    stub.script(ME, said)
+    stub.script(RENEW, DENIED)
 
     async def work() -> None:
         box.token = Token("killed", USER, clock(), clock() + timedelta(hours=1))

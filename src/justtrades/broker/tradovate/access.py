@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -364,8 +364,10 @@ class Access:
         match answer:
             case Slowed() | Ticket():
                 raise self._unclear(answer)
+            case Payload(value) if complaint(value) is not None:
+                return False
             case Payload(value):
-                return complaint(value) is None
+                return True if isinstance(value, Mapping) and wire.number(value, "userId") else None
             case Denied():
                 return False
             case _:
