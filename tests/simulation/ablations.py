@@ -344,7 +344,7 @@ def _absent_is_sure(patch: MonkeyPatch) -> None:
 
 ABLATIONS: tuple[Ablation, ...] = (
     Ablation("what nobody answered is not sent again", _resend, "deaf", ("I3",), 3),
-    Ablation("what a crash interrupted is not sent again", _restart_resends, "under way", ("I3", "I7"), 59),
+    Ablation("what a crash interrupted is not sent again", _restart_resends, "under way", ("I3", "I7"), 3),
     Ablation("not found is believed after a while only", _one_look, "deaf", ("I11",), 3),
     Ablation("no answer is no refusal", _lost_is_refused, "answers", ("I11", "I3", "I4", "I7"), 1),
     Ablation("a lane in doubt sends nothing", _no_latch, "blind", ("I11",), 3),

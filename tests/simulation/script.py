@@ -46,8 +46,8 @@ TRADING = (("alert", 9), ("close", 3), ("burst", 1), ("again", 1), ("nonsense", 
 CRASHES = (("crash", 3), ("crash at a point", 5))
 STREAM = (("socket", 4),)
 REST = (("disk", 2), ("no", 3), ("limits", 1), ("slices", 1), ("person", 2), ("manners", 2))
-IN_FLIGHT = Weather(slow=0.6, lost_answer=0.05)
-"""Requests travel for seconds, so that a crash leaves them under way."""
+IN_FLIGHT = Weather(slow=0.6, slow_reads=0.1, lost_answer=0.05)
+"""Orders travel for seconds, so that a crash leaves them under way; the next life sees the broker before they come."""
 DEAF = Weather(lost_request=0.1, lost_answer=0.3, reads=0.05, lag=8.0, frames_lost=0.85, frames_late=0.6)
 """Answers are lost and the socket is of no help: only looking tells what became of an order."""
 EVERYTHING = Weather(

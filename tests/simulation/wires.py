@@ -46,6 +46,8 @@ class Weather:
     reads: float = 1.0
     """How much of these misfortunes a read meets, beside what changes something."""
     slow: float = 0.0
+    slow_reads: float = 1.0
+    """How often a read is slow, beside what changes something."""
     lag: float = 0.0
     """Most seconds a read is behind."""
     partial: float = 0.0
@@ -82,8 +84,9 @@ class Net:
     def chance(self, probability: float) -> bool:
         return probability > 0 and self.rng.random() < probability
 
-    def delay(self) -> float:
-        if self.chance(self.weather.slow):
+    def delay(self, sent: Written) -> float:
+        share = 1.0 if sent.mutates else self.weather.slow_reads
+        if self.chance(self.weather.slow * share):
             return self.rng.uniform(0.5, 6.0)
         return self.rng.uniform(0.005, 0.06)
 
@@ -143,7 +146,7 @@ class Wire(httpx.AsyncBaseTransport):
     async def _carried(self, call: Call, sent: Written) -> Reply | None:
         """At the broker; None when no answer comes back."""
         net = self._net
-        await asyncio.sleep(net.delay())
+        await asyncio.sleep(net.delay(sent))
         if not sent.mutates and net.weather.blind and net.weather.blind in sent.endpoint:
             return replies.plain(503, "")
         if net.weather.penalty:
@@ -156,7 +159,7 @@ class Wire(httpx.AsyncBaseTransport):
             net.told(f"    the request {call.endpoint} is lost")
             return await self._no_answer()
         if net.chance(net.weather.server_error * share):
-            return await self._server_error(call)
+            return await self._server_error(call, sent)
         lag = 0.0 if sent.mutates else net.rng.uniform(0, net.weather.lag) if net.weather.lag else 0.0
         reply = await net.exchange.take(call, lag)
         sent.answer = reply.text
@@ -166,7 +169,7 @@ class Wire(httpx.AsyncBaseTransport):
         net.exchange.floor.tell(reply.frames)
         if lost or reply.cut:
             return await self._no_answer()
-        await asyncio.sleep(net.delay())
+        await asyncio.sleep(net.delay(sent))
         return self._partial(call, reply)
 
     async def _no_answer(self) -> Reply | None:
@@ -174,7 +177,7 @@ class Wire(httpx.AsyncBaseTransport):
             await asyncio.sleep(NEVER)
         return None
 
-    async def _server_error(self, call: Call) -> Reply:
+    async def _server_error(self, call: Call, sent: Written) -> Reply:
         net = self._net
         done = net.rng.random() < 0.5
         kind = net.rng.choice(["500", "502", "408", "{}", "page"])
@@ -182,7 +185,7 @@ class Wire(httpx.AsyncBaseTransport):
         if done:
             reply = await net.exchange.take(call)
             net.exchange.floor.tell(reply.frames)
-        await asyncio.sleep(net.delay())
+        await asyncio.sleep(net.delay(sent))
         match kind:
             case "{}":
                 return Reply(200, "{}")
