@@ -137,3 +137,99 @@ def test_an_error_text_or_violations_are_a_refusal(body: object, text: str) -> N
     with pytest.raises(Refused) as refused:
         answers.placed(body)
     assert refused.value.text == text
+
+
+# ── at the edges ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(201, Payload({})), (299, Payload({})), (300, Unclear(300, "{}")), (199, Unclear(199, "{}"))],
+)
+def test_only_a_status_of_the_two_hundreds_is_a_yes(status: int, expected: Heard) -> None:
+    assert answers.heard(status, "{}") == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("0", 0.0), ("86400", 86_400.0), ("86401", 1.0), ("-1", 1.0), ("true", 1.0), ('"19"', 1.0), ("2.5", 2.5)],
+)
+def test_a_waiting_time_that_is_odd_counts_as_one_second(said: str, seconds: float) -> None:
+    assert answers.heard(200, f'{{"p-ticket": 7, "p-time": {said}}}') == Ticket("7", seconds, False)
+
+
+def test_only_a_captcha_that_is_true_is_one() -> None:
+    assert answers.heard(200, '{"p-captcha": false}') == Payload({"p-captcha": False})
+    assert answers.heard(200, '{"p-captcha": "true", "p-ticket": "T"}') == Ticket("T", 1.0, False)
+
+
+def test_what_a_body_says_is_one_line_of_at_most_three_hundred_characters() -> None:
+    assert answers.said(' "a\n  b" ') == "a b"
+    assert answers.said("x" * 301) == "x" * 300
+    assert answers.said("  <p>") == "an HTML page"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("no object", None),
+        ({"errorText": "", "ok": True}, None),
+        ({"errorText": "e" * 301}, "e" * 300),
+        ({"errorText": 5}, "5"),
+        ({"violations": []}, None),
+        ({"violations": {"description": "alone"}}, "alone"),
+        ({"violations": [{"constraint": "price"}, {"description": "d", "constraint": "c"}, 7]}, "price; d"),
+        ({"violations": [7]}, "violations"),
+        ({"violations": [{"description": "v" * 301}]}, "v" * 300),
+    ],
+)
+def test_a_complaint_is_said_in_the_brokers_words(body: object, text: str | None) -> None:
+    assert answers.complaint(body) == text
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "text"),
+    [
+        ({"violations": [{"description": "no"}]}, "Violations", "no"),
+        ({"errorText": "no"}, "Error", "no"),
+        ({"ok": False}, "Error", "not ok"),
+        ({"failureReason": "TooLate", "failureText": "t" * 301}, "TooLate", "t" * 300),
+        ({"failureReason": "TooLate"}, "TooLate", ""),
+    ],
+)
+def test_a_refusal_has_a_reason_and_the_brokers_words(body: object, reason: str, text: str) -> None:
+    with pytest.raises(Refused) as refused:
+        answers.placed(body)
+    assert (refused.value.reason, refused.value.text) == (reason, text)
+
+
+@pytest.mark.parametrize(
+    ("read", "body", "text"),
+    [
+        (answers.placed, [], "a body that is no object"),
+        (answers.placed, {"orderId": -7}, "an answer without orderId"),
+        (answers.paired, {"orderId": 7}, "an answer without ocoId"),
+        (answers.paired, {"ocoId": 7}, "an answer without orderId"),
+        (answers.commanded, {}, "an answer without commandId"),
+        (answers.liquidated, {"ok": True, "orderId": 0}, "an answer without orderId"),
+        (answers.liquidated, {"ok": "yes"}, "an answer without orderId"),
+    ],
+)
+def test_an_answer_nobody_understands_says_what_it_lacks(read: Reading, body: object, text: str) -> None:
+    with pytest.raises(Unreachable) as unclear:
+        read(body)
+    assert (unclear.value.reason, unclear.value.text) == ("UnknownAnswer", text)
+
+
+@pytest.mark.parametrize("made", ["orderId", "commandId"])
+def test_a_definite_reason_beside_something_made_leaves_doubt(made: str) -> None:
+    with pytest.raises(Unreachable) as unclear:
+        answers.placed({made: 7, "failureReason": "SessionClosed"})
+    assert (unclear.value.reason, unclear.value.named) == ("SessionClosed", True)
+
+
+def test_too_late_is_no_refusal_of_an_order() -> None:
+    with pytest.raises(Unreachable):
+        answers.placed({"failureReason": "UnknownReason", "failureText": "too late"})
+    assert answers.liquidated({"ok": True, "orderId": 9}) == Sent(("9",))  # type: ignore[arg-type]  # a plain id
+    assert answers.placed({"orderId": 1, "failureReason": ""}) == Sent(("1",))  # type: ignore[arg-type]  # a plain id
