@@ -24,6 +24,7 @@ from justtrades.positions.commands import (
 from justtrades.positions.events import (
     CallAccepted,
     Event,
+    FillBusted,
     OrderFilled,
     OrderReported,
     PictureWanted,
@@ -183,6 +184,31 @@ def test_after_a_start_nothing_is_sent_before_the_broker_was_seen() -> None:
     assert world.net == 0
 
 
+def test_no_exit_is_placed_before_the_broker_was_seen_again() -> None:
+    world = holding()
+    world.lane = replace(world.lane, orders=tuple(o for o in world.lane.orders if not o.purpose.rests))
+    world.answer = lambda command, event: [] if isinstance(command, TakePicture) else [event]
+    count = len(world.commands)
+    world.tell(Restarted())
+    world.wait(5)
+    assert {type(c) for c in world.commands[count:]} == {TakePicture}
+
+
+def test_an_entry_that_ended_unfilled_is_kept_until_a_picture_says_that_it_stayed_so() -> None:
+    world = started()
+    world.trade = lambda order: None  # type: ignore[method-assign]  # nobody is there
+    signal = world.alert(Verb.BUY)
+    world.wait(1)
+    world.answer = lambda command, event: [] if isinstance(command, TakePicture) else [event]
+    world.cancel(world.working()[0])
+    world.wait(3)
+    assert [job.signal.id for job in world.lane.jobs] == [signal]
+    assert len(world.lane.orders) == 1
+    world.queue.append(world.picture())
+    world.wait(3)
+    assert (world.lane.jobs, world.outcome(signal).reason) == ((), "the broker ended it unfilled (canceled)")
+
+
 # ── entries ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -260,6 +286,26 @@ def test_an_exit_moves_for_the_last_entry_and_goes_for_the_signal_that_closes() 
     assert (moved.signal_id, gone.signal_id, shut.signal_id) == (add, close, close)
     assert (moved.quantity, moved.price, moved.order_type) == (2, Decimal(105), OrderType.LIMIT)
     assert (moved.purpose, gone.purpose) == (Purpose.TARGET, Purpose.TARGET)
+
+
+def test_an_exit_that_moves_for_somebody_elses_fill_is_told_to_the_last_entry() -> None:
+    world = started()
+    first = world.alert(Verb.BUY, terms(4))
+    world.wait(5)
+    world.alert(Verb.CLOSE, quantity=1)
+    world.wait(5)
+    world.by_hand(Action.SELL, 1)
+    world.wait(5)
+    moved = [c for c in world.commands if isinstance(c, ModifyOrder)]
+    assert [(c.quantity, c.signal_id) for c in moved] == [(2, first)]
+
+
+def test_a_new_entry_forgets_what_was_taken_away_before_it() -> None:
+    world = holding()
+    world.lane = replace(world.lane, exits_lost=1)
+    world.alert(Verb.BUY)
+    world.wait(5)
+    assert world.lane.exits_lost == 0
 
 
 # ── closing ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -439,6 +485,22 @@ def test_a_trade_says_what_closed_it(how: str, reason: str) -> None:
         world.alert(Verb.CLOSE if how == "close" else Verb.SELL, rules)
     world.wait(5)
     assert [t.exit_reason for t in world.trades()] == [reason]
+
+
+def test_a_trade_whose_every_fill_the_exchange_undid_was_undone() -> None:
+    world = holding()
+    entry = world.fills.pop()
+    world.net = 0
+    world.queue.append(FillBusted(entry.id, entry))
+    world.wait(10)
+    (closed,) = world.trades()
+    assert (closed.exit_reason, closed.entry_quantity, closed.entry_price, closed.pnl) == (
+        "undone",
+        0,
+        Decimal(0),
+        Decimal(0),
+    )
+    assert (closed.exit_price, world.working()) == (None, [])
 
 
 def test_a_part_that_was_closed_does_not_name_the_end_of_the_trade() -> None:

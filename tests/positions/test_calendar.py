@@ -31,7 +31,10 @@ def test_the_holidays_of_a_year_are_the_exchanges() -> None:
     assert date(2021, 6, 18) not in holidays(2021)  # Juneteenth counts since 2022
 
 
-@pytest.mark.parametrize("day", ["2008-03-23", "2024-03-31", "2025-04-20", "2026-04-05", "2038-04-25"])
+@pytest.mark.parametrize(
+    "day",
+    ["1981-04-19", "2008-03-23", "2024-03-31", "2025-04-20", "2026-04-05", "2038-04-25", "2049-04-18", "2076-04-19"],
+)
 def test_easter_falls_where_it_falls(day: str) -> None:
     expected = date.fromisoformat(day)
     assert easter(expected.year) == expected

@@ -146,3 +146,17 @@ def test_a_close_that_is_slow_but_gets_on_is_not_given_up() -> None:
         world.wait(3)
     assert sum(isinstance(c, PlaceOrder) and c.purpose is Purpose.CLOSE for c in world.commands) == 4
     assert (world.outcome(close).outcome, world.net) == (Outcome.FILLED, 0)
+
+
+def test_a_signal_given_up_says_what_it_waited_for_and_how_long() -> None:
+    world = started()
+    without_cancels(world)
+    without_fills(world)
+    entry = world.alert(Verb.BUY)
+    world.wait(PATIENCE + 20)
+    (order,) = world.working()
+    waited = world.outcome(entry).reason.removeprefix(f"the entry {order.id} neither fills nor goes away: ")
+    assert waited == f"nothing has changed at the broker for {PATIENCE} s"
+    said = f"a signal was given up: {world.outcome(entry).reason}; entries stop until a person resumes the lane"
+    assert world.lane.stopped == said
+    assert said in alarms(world)

@@ -453,9 +453,10 @@ def test_the_signal_of_an_alert_that_names_a_position() -> None:
     assert signal.terms.target_update is TargetUpdate.REPLACE
     short = made(rules, Reading("x", Verb.BUY, position=replace(at, after=Decimal("0.5"))), "1")
     assert short == Blocked("0.5 × 1 is less than one whole contract")
-    away = made(rules, Reading("x", Verb.SELL, position=at, quantity=Decimal(1)))
-    assert isinstance(away, Signal)
-    assert away.follow is None
+    for verb, after in ((Verb.SELL, "2.5"), (Verb.BUY, "0"), (Verb.BUY, "-1")):
+        away = made(rules, Reading("x", verb, position=replace(at, after=Decimal(after)), quantity=Decimal(1)))
+        assert isinstance(away, Signal)
+        assert away.follow is None
     close = made(rules, Reading("x", Verb.CLOSE_LONG, position=replace(at, before=None)))
     assert isinstance(close, Signal)
     assert close.follow == Follow(Decimal("2.5"), None, 2, None, OnGap.HOLD, None)
@@ -560,6 +561,7 @@ def test_what_rests_fills_when_the_market_has_been_there(price: str, held: int, 
         ("call", "an earlier order is on its way"),
         ("divergence", "books and broker differ, and are being compared"),
         ("gap", "an alert before this one is missing, and it waits a moment for it"),
+        ("sight", "the lane is not at rest"),
         ("halt", None),
     ],
 )
@@ -574,6 +576,8 @@ def test_a_rehearsal_of_a_signal_that_would_wait_says_for_what(over: str, waits:
         lane = replace(lane, divergence=Divergence(1, world.now), broker_quantity=2)
     if over == "gap":
         signal = replace(signal, follow=Follow(Decimal(9), Decimal(7), 9, 7, OnGap.HOLD))
+    if over == "sight":
+        lane = replace(lane, synced=False, picture_wanted=True, read_again_at=world.now + 3600 * SECOND)
     seen = rehearse(lane, signal, world.now, world.limits, Decimal(100))
     assert seen.waits == waits
     assert (seen.done is None) is (waits is not None)
