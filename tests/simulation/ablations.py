@@ -361,7 +361,7 @@ ABLATIONS: tuple[Ablation, ...] = (
     Ablation("a position gets its exits", _no_exits, "calm", ("I5",), 0),
     Ablation("exits follow the position's size", _exits_keep_their_size, "calm", ("I5", "I7"), 5),
     Ablation("an exit nobody wants is cancelled", _surplus_stays, "hands", ("I6", "I5", "I7"), 4),
-    Ablation("no exit for what the broker lacks", _exits_for_what_is_gone, "decisions", ("I7",), 100000298),
+    Ablation("no exit for what the broker lacks", _exits_for_what_is_gone, "decisions", ("I7",), 1162),
     Ablation("prices are on the tick", _off_tick, "calm", ("I5",), 0),
     Ablation("a target pays", _short_of_the_promise, "calm", ("I5", "I7"), 0),
     Ablation("each order has an id of its own", _ids_are_used_again, "calm", ("I3",), 0),
