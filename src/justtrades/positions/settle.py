@@ -144,12 +144,21 @@ def _open_trade(lane: Lane, standing: book.Standing, now: datetime) -> Lane:
 
 
 def _follow_terms(lane: Lane) -> Lane:
-    """The newest entry that filled anything says where the exits of the whole position stand."""
+    """The newest entry of the trade that filled anything says where the exits of the whole position stand. One found
+    late may be another recorder's, or one against it: its rules are not the trade's."""
     trade = lane.trade
-    entries = [o for o in lane.orders if o.purpose is Purpose.ENTRY and o.terms and book.filled(lane, o)]
-    if trade is None or not entries or entries[-1].terms == trade.terms or entries[-1].terms is None:
+    if trade is None:
+        return lane
+    entries = [o for o in lane.orders if _entered_by(o, trade) and book.filled(lane, o)]
+    if not entries or entries[-1].terms == trade.terms or entries[-1].terms is None:
         return lane
     return replace(lane, trade=replace(trade, terms=entries[-1].terms))
+
+
+def _entered_by(order: Order, trade: Trade) -> bool:
+    if order.purpose is not Purpose.ENTRY or order.terms is None or order.recorder_id != trade.recorder_id:
+        return False
+    return order.action.sign == trade.side.sign
 
 
 def is_flat(lane: Lane) -> bool:
