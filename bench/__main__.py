@@ -30,7 +30,7 @@ REMARKS: Final = (
 def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     usual = Size()
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}; without: all but `old`")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}; without: all but the old")
     parser.add_argument("--rounds", type=int, default=usual.rounds)
     parser.add_argument("--old-rows", type=int, action="append", help="rows a table for `old`; may be given twice")
     parser.add_argument("--alerts", type=int, default=usual.alerts, help="for the memory after them")

@@ -22,7 +22,8 @@ from bench.processes import Child
 from bench.report import Figure, p50
 from bench.sizes import Size
 
-PARTS: Final = ("old",)
+PARTS: Final = ("old", "old-start")
+"""All of it, or the start alone, which takes a fraction of the time."""
 DAYS: Final = 90
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _FILLER: Final = '{"old":"' + "x" * 240 + '"}'
@@ -38,6 +39,8 @@ class Past:
     broker: Child
     engine: Engine
     seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    """Seconds of CPU until ready: what says something on a busy machine, too."""
     samples: speed.Samples = field(default_factory=speed.Samples)
 
 
@@ -55,7 +58,7 @@ async def figures(size: Size, parts: frozenset[str], say: Callable[[str], None])
         for number in range(size.rounds):
             say(f"old rows, round {number + 1} of {size.rounds}")
             for past in pasts if number % 2 == 0 else reversed(pasts):
-                await _measure(size, past)
+                await _measure(size, past, parts)
     return [figure for past in pasts[1:] for figure in _figures(pasts[0], past)]
 
 
@@ -72,11 +75,14 @@ async def prepared(size: Size, rows: int, directory: Path, broker: Child) -> Pas
     return Past(rows, directory, broker, engine)
 
 
-async def _measure(size: Size, past: Past) -> None:
+async def _measure(size: Size, past: Past, parts: frozenset[str]) -> None:
     began = time.perf_counter()
     try:
         past.engine.start()
         past.seconds.append(await past.engine.ready() - began)
+        past.cpu.append(past.engine.running.cpu_seconds)
+        if "old" not in parts:
+            return
         async with sides.traffic(size, past.engine.running, past.broker, past.engine.paths) as traffic:
             side = sides.Side(past.engine.running, traffic)
             await speed.warm(side, size)
@@ -91,6 +97,10 @@ def _figures(none: Past, past: Past) -> Iterator[Figure]:
     def figure(what: str, unit: str, here: list[float], there: list[float]) -> Figure:
         return Figure(f"{past.rows:,} old rows: {what}", unit, here, there, 1.1, "none")
 
+    yield figure("start to ready", "s", past.seconds, none.seconds)
+    yield figure("CPU of the start", "s", past.cpu, none.cpu)
+    if not ours.answers:
+        return
     for what, here, there in (
         ("alert → 202", ours.answers, theirs.answers),
         ("alert → order", ours.orders, theirs.orders),
@@ -98,7 +108,6 @@ def _figures(none: Past, past: Past) -> Iterator[Figure]:
     ):
         yield figure(what, "ms", [p50(values) for values in here], [p50(values) for values in there])
     yield figure("CPU per alert", "ms", ours.cpu, theirs.cpu)
-    yield figure("start to ready", "s", past.seconds, none.seconds)
 
 
 # ── writing them ─────────────────────────────────────────────────────────────────────────────────────────

@@ -79,7 +79,14 @@ async def test_an_engine_with_a_past_is_measured_beside_one_without(tiny: Size) 
         found,
         [
             f"20 old rows: {what}"
-            for what in ("alert → 202", "alert → order", "fill → target", "CPU per alert", "start to ready")
+            for what in (
+                "start to ready",
+                "CPU of the start",
+                "alert → 202",
+                "alert → order",
+                "fill → target",
+                "CPU per alert",
+            )
         ],
     )
 
