@@ -143,6 +143,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "unfinished": unfinished,
     "trades": lambda c: reads.list_trades(c, before="5"),
     "open trades": lambda c: reads.list_trades(c, status="open"),
+    "trades of an account": lambda c: reads.list_trades(c, account_id="a"),
     "orders of a lane": lambda c: reads.list_orders(c, account_id="a", contract="x"),
     "orders of an account": lambda c: reads.list_orders(c, account_id="a"),
     "fills of an account": lambda c: reads.list_fills(c, account_id="a"),

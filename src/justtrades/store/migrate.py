@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The newest revision among the scripts."""
 _HERE: Final = Path(__file__).resolve().parent
 

@@ -342,6 +342,7 @@ class RecordedTrade(Base):
     __table_args__ = (
         Index(None, "status", "number"),
         Index(None, "recorder_id", "number"),
+        Index(None, "account_id", "number"),
         Index(None, "account_id", "contract", "number"),
     )
 
