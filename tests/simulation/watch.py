@@ -52,6 +52,16 @@ class Watch:
     def ticked(self) -> None:
         self._all("ticked", lambda checker: checker.ticked())
 
+    def is_at_rest(self) -> bool:
+        """Whether nothing would be amiss if this were the end; nothing is kept of what would be."""
+        facts = self._world.facts
+        before = len(facts.broken)
+        for checker in self._concerned("at_rest"):
+            checker.at_rest()
+        amiss = len(facts.broken) > before
+        del facts.broken[before:]
+        return not amiss
+
     def at_rest(self) -> None:
         self._all("at_rest", lambda checker: checker.at_rest())
 
