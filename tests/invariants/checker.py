@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from justtrades.positions.model import Lane
 
 
+PROMPT = 1.0
+"""Seconds an answer may take from a broker that answers."""
+
+
 @dataclass
 class Written:
     """One request as the broker's door sees it."""
@@ -65,7 +69,17 @@ class Condition:
     calm: bool = True
     always_calm: bool = False
     """No fault was ever meant: what was asked for must be done."""
-    hands: bool = False
+    full: bool = False
+    """The disk takes nothing."""
+    under_way: dict[int, float] = field(default_factory=dict)
+    """Requests nobody has an answer of yet, by their identity, and when they left."""
+    silent_at: float = -1_000.0
+    """When the broker last gave no answer, or one that was no yes; or the engine was not there to hear it."""
+
+    def answers_for(self, seconds: float) -> bool:
+        """So long the broker has answered whatever it was asked, at once."""
+        prompt = all(self.now - left <= PROMPT for left in self.under_way.values())
+        return prompt and not self.full and self.desk is not None and self.now - self.silent_at >= seconds
 
     def calm_for(self, seconds: float) -> bool:
         return self.calm and self.desk is not None and self.now - self.calm_since >= seconds
@@ -85,6 +99,9 @@ class Checker:
 
     def heard(self) -> None:
         """The broker's socket told something."""
+
+    def received(self) -> None:
+        """A frame of events has reached the engine."""
 
     def alarmed(self, lane: Lane, text: str) -> None:
         """A lane raised an alarm."""

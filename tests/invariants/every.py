@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.invariants.checker import Checker
+from tests.invariants.followed import Followed
 from tests.invariants.i01_durable import Durable
 from tests.invariants.i02_one_outcome import OneOutcome
 from tests.invariants.i03_one_order import OneOrder
@@ -49,4 +50,5 @@ CHECKERS: tuple[type[Checker], ...] = (
     DoubtShown,
     LeftAlone,
     Limits,
+    Followed,
 )

@@ -73,11 +73,14 @@ class Facts:
     docs: dict[str, dict[int, Entity]] = field(default_factory=lambda: defaultdict(dict))
     answers: list[Answered] = field(default_factory=list)
     budget: int = 60
+    hourly: int = 4_000
     secrets: tuple[str, ...] = ()
     hands: dict[Place, datetime] = field(default_factory=dict)
     """When somebody else last acted at the broker, by place."""
     taken: set[Place] = field(default_factory=set)
     """Where a person let a lane go on: what was foreign may be ours since, or our books less than our fills."""
+    most: dict[Place, int] = field(default_factory=dict)
+    """The most contracts that followed strategies ever have at a place."""
     killed_at: datetime | None = None
     """When the kill switch was acknowledged; None from the moment somebody lifts it."""
     broken: list[Broken] = field(default_factory=list)

@@ -34,6 +34,8 @@ class Protected(Checker):
     id = "I5"
     since: dict[Place, float] = field(default_factory=dict)
     told: set[Place] = field(default_factory=set)
+    clear: dict[Place, float] = field(default_factory=dict)
+    """Since when a lane knows that it lacks its exit, and nothing stands in the way of placing it."""
     filled_at: dict[Place, float] = field(default_factory=dict)
     before: dict[Place, Standing] = field(default_factory=dict)
     """As of the last change: a target that fills at once has already moved what it stands beside."""
@@ -65,6 +67,7 @@ class Protected(Checker):
             self.broken(f"{self.facts.shown(place)}: a target at {version['price']} beside {standing.average}")
 
     def ticked(self) -> None:
+        self._known_and_free()
         for place, since in [*self.since.items()]:
             waited = self.condition.now - since
             if waited < LONGEST or place in self.told or not self._nothing_in_the_way(place):
@@ -73,6 +76,21 @@ class Protected(Checker):
                 self._tell(place, f"without its exit for {waited:.1f} s with nothing in the way")
             elif waited > CLAIM and self.condition.calm_for(CLAIM) and self._claims(place):
                 self._tell(place, f"claims to be protected and is not for {waited:.1f} s")
+
+    def _known_and_free(self) -> None:
+        """While faults last too: what a lane knows to be missing is there ten seconds later, if the broker answers."""
+        for place in self.since:
+            free = self.condition.answers_for(SETTLES) and self._knows(place) and self._nothing_in_the_way(place)
+            began = self.clear.setdefault(place, self.condition.now) if free else self.clear.pop(place, None)
+            if free and began is not None and self.condition.now - began > LONGEST and place not in self.told:
+                self._tell(
+                    place, f"is known to lack its exit for {self.condition.now - began:.1f} s while the broker answers"
+                )
+        self.clear = {place: began for place, began in self.clear.items() if place in self.since}
+
+    def _knows(self, place: Place) -> bool:
+        view = self._view(place)
+        return view is not None and view.quantity == self.facts.our_net(place) and not view.protected
 
     def at_rest(self) -> None:
         for place in self.facts.places():

@@ -9,6 +9,8 @@ from tests.invariants.checker import Change, Checker
 from tests.invariants.facts import Place, one_line
 
 LONGEST = 5.0
+WORKING = """select 1 from orders where account_id = ? and contract = ? and status in ('sent', 'working')
+             and purpose in ('target', 'stop')"""
 LANE = "select quantity, foreign_quantity from lanes where account_id = ? and contract = ?"
 
 
@@ -16,17 +18,40 @@ LANE = "select quantity, foreign_quantity from lanes where account_id = ? and co
 class Flat(Checker):
     id = "I6"
     since: dict[Place, float] = field(default_factory=dict)
+    clear: dict[Place, float] = field(default_factory=dict)
+    """Since when the lane knows that it is flat beside an exit, in no doubt, while the broker answers."""
 
     def changed(self, changes: Sequence[Change]) -> None:
         if any(change.kind in ("order", "fill") for change in changes):
             self._look()
 
     def ticked(self) -> None:
+        self._known_and_free()
         for place, since in [*self.since.items()]:
             waited = self.condition.now - since
             if waited > LONGEST and self.condition.calm_for(waited + 20):
                 self.broken(f"{self.facts.shown(place)}: flat for {waited:.1f} s beside {self._resting(place)}")
                 del self.since[place]
+
+    def _known_and_free(self) -> None:
+        """While faults last too: an exit that the lane knows to be left over is gone five seconds later."""
+        for place in [*self.since]:
+            free = self.condition.answers_for(LONGEST) and self._knows(place)
+            began = self.clear.setdefault(place, self.condition.now) if free else self.clear.pop(place, None)
+            if free and began is not None and self.condition.now - began > LONGEST:
+                known = f"known to be flat for {self.condition.now - began:.1f} s beside {self._resting(place)}"
+                self.broken(f"{self.facts.shown(place)}: {known}, and the broker answers")
+                del self.since[place]
+        self.clear = {place: began for place, began in self.clear.items() if place in self.since}
+
+    def _knows(self, place: Place) -> bool:
+        """The lane holds nothing, doubts nothing, and counts an order of its own as working."""
+        desk, key = self.condition.desk, self.facts.lane(place)
+        views = desk.lanes() if desk is not None else ()
+        view = next((view for view in views if (view.account_id, view.contract) == key), None)
+        if view is None or view.quantity or view.in_doubt or view.halted or view.blocked or view.signals_waiting:
+            return False
+        return self.facts.one(WORKING, *key) is not None
 
     def at_rest(self) -> None:
         for place in self.facts.places():

@@ -10,6 +10,8 @@ from tests.invariants.checker import Checker, Written
 from tests.invariants.facts import Place
 from tests.invariants.i10_in_order import place_of
 
+ENTRY = "select 1 from orders where id = ? and purpose = 'entry'"
+FOREIGN = "select foreign_quantity from lanes where account_id = ? and contract = ?"
 KNOWN_AFTER = timedelta(seconds=15)
 """A hand's act that the engine had time to hear of and to see in the broker's lists."""
 
@@ -36,6 +38,18 @@ class LeftAlone(Checker):
                 self.broken(f"{sent.endpoint} of order {order_id}, which is not ours")
         elif sent.endpoint == "order/liquidateposition":
             self._liquidates(sent)
+        elif any(self.facts.one(ENTRY, client_id) for client_id in sent.client_ids):
+            self._enters(sent)
+
+    def _enters(self, sent: Written) -> None:
+        """An increase by hand blocks entries until a person decides."""
+        place = place_of(self, sent)
+        at = self.facts.hands.get(place) if place is not None else None
+        if place is None or place in self.facts.taken or at is None or self.facts.now() - at < KNOWN_AFTER:
+            return
+        shown = self.facts.one(FOREIGN, *self.facts.lane(place))
+        if shown and shown == self.facts.standing(place).foreign:
+            self.broken(f"{self.facts.shown(place)}: an entry left beside {shown:+d} not ours, and nobody resumed")
 
     def _liquidates(self, sent: Written) -> None:
         place = place_of(self, sent)

@@ -22,13 +22,13 @@ from pytest import MonkeyPatch  # noqa: PT013 - the class itself is the seam
 from justtrades import desk, dispatch, executor, past
 from justtrades.api import webhook
 from justtrades.broker import port
-from justtrades.broker.tradovate import broker, budget, calls, penalty, rest
+from justtrades.broker.tradovate import broker, budget, calls, penalty, rest, wire
 from justtrades.login import Login
-from justtrades.positions import book, exits, fold, jobs, plan, settle
+from justtrades.positions import book, exits, fold, follow, jobs, plan, settle
 from justtrades.positions.events import AnswerLost, CallNotSent
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import BrokerAccountId, ClientOrderId, Status
-from justtrades.store import audit, signals
+from justtrades.store import audit, ids, signals
 from justtrades.store.session import NotDurable
 
 Off = Callable[[MonkeyPatch], None]
@@ -127,6 +127,41 @@ def _no_truth_poll(patch: MonkeyPatch) -> None:
     patch.setattr(Login, "_compare_on_time", never)
 
 
+def _busts_are_not_heard(patch: MonkeyPatch) -> None:
+    patch.setattr(wire, "busted", lambda _: False)
+
+
+def _an_undone_fill_counts(patch: MonkeyPatch) -> None:
+    patch.setattr(fold, "_bust", lambda lane, event, _: replace(lane, busted=(*lane.busted, event.fill_id)))
+
+
+def _nobody_is_asked(patch: MonkeyPatch) -> None:
+    """Entries go on beside what is not ours, whatever a person may want."""
+    patch.setattr(settle, "_blocked_by_hand", lambda lane, *_: lane)
+
+
+def _left_is_forgotten(patch: MonkeyPatch) -> None:
+    """What a person leaves alone is taken for gone, whatever the broker's lists show."""
+    compare = fold._compare
+
+    def blind(lane: Any, *rest: Any, **more: Any) -> Any:
+        return replace(lane, foreign=0) if lane.left else compare(lane, *rest, **more)
+
+    patch.setattr(fold, "_compare", blind)
+
+
+def _ids_follow_the_clock(patch: MonkeyPatch) -> None:
+    def new(self: ids.Ids) -> str:
+        return ids._text(ids._milliseconds(self._clock()) << 80 | self._rng.getrandbits(80))
+
+    patch.setattr(ids.Ids, "new", new)
+
+
+def _positions_are_orders(patch: MonkeyPatch) -> None:
+    """An alert that says where to be is read as an order more."""
+    patch.setattr(follow, "verdict", lambda *_: None)
+
+
 # ── closing ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -155,6 +190,16 @@ def _liquidates_what_is_foreign(patch: MonkeyPatch) -> None:
 
 def _no_exits(patch: MonkeyPatch) -> None:
     patch.setattr(exits, "wanted", lambda _: ())
+
+
+def _exits_take_their_time(patch: MonkeyPatch) -> None:
+    step = exits.next_step
+
+    def later(lane: Any, now: Any, limits: Any) -> Any:
+        waited = now - lane.unprotected_since if lane.unprotected_since else timedelta(0)
+        return step(lane, now, limits) if waited > timedelta(seconds=25) else None
+
+    patch.setattr(exits, "next_step", later)
 
 
 def _exits_keep_their_size(patch: MonkeyPatch) -> None:
@@ -305,6 +350,10 @@ def _no_audit_row(patch: MonkeyPatch) -> None:
     patch.setattr(audit, "insert", lambda *_: None)
 
 
+def _events_are_not_written(patch: MonkeyPatch) -> None:
+    patch.setattr(broker.TradovateBroker, "frame", lambda *_: None)
+
+
 def _no_row_for_a_second_try(patch: MonkeyPatch) -> None:
     async def before(*_: Any) -> None:
         return None
@@ -355,10 +404,17 @@ ABLATIONS: tuple[Ablation, ...] = (
     Ablation("old news stays old", _old_news_is_news, "crashes", ("I8", "I9", "I4"), 4),
     Ablation("an order settles with its last fill", _ended_is_settled, "stream", ("I7", "I4", "I5", "I8"), 4),
     Ablation("the broker's lists are compared on time", _no_truth_poll, "deaf", ("I4", "I5", "I6", "I8", "I9"), 0),
+    Ablation("an undone fill is heard of", _busts_are_not_heard, "decisions", ("I4", "I8"), 0),
+    Ablation("an undone fill counts no more", _an_undone_fill_counts, "decisions", ("I4", "I8"), 0),
+    Ablation("what is not ours blocks entries until a person decides", _nobody_is_asked, "hands", ("I21",), 0),
+    Ablation("what is left alone is still shown", _left_is_forgotten, "decisions", ("I4",), 0),
+    Ablation("ids rise though the clock is set back", _ids_follow_the_clock, "clock", ("I10",), 0),
+    Ablation("a strategy's position is a level", _positions_are_orders, "following", ("following",), 0),
     Ablation("a close waits for the exits' cancel", _close_beside_exits, "calm", ("I7", "I6"), 16),
     Ablation("one command at a time", _two_in_flight, "calm", ("I10", "I3", "I7"), 0),
     Ablation("what is foreign is not liquidated", _liquidates_what_is_foreign, "hands", ("I21",), 22),
     Ablation("a position gets its exits", _no_exits, "calm", ("I5",), 0),
+    Ablation("a missing exit is placed while faults last", _exits_take_their_time, "answers", ("I5",), 0),
     Ablation("exits follow the position's size", _exits_keep_their_size, "calm", ("I5", "I7"), 5),
     Ablation("an exit nobody wants is cancelled", _surplus_stays, "hands", ("I6", "I5", "I7"), 4),
     Ablation("no exit for what the broker lacks", _exits_for_what_is_gone, "decisions", ("I7",), 1162),
@@ -369,6 +425,7 @@ ABLATIONS: tuple[Ablation, ...] = (
     Ablation("the kill switch outlives a restart", _kill_is_forgotten, "people", ("I13",), 0),
     Ablation("an entry too old stays here", _late_entries_leave, "answers", ("I14",), 2),
     Ablation("requests keep to the budget", _no_budget, "answers", ("I15",), 2),
+    Ablation("requests keep to the hour's budget", _no_budget, "thrift", ("I15",), 0),
     Ablation("entries rest when the broker says 429", _no_penalty, "penalty", ("I15",), 12),
     Ablation("an alert is kept before it is answered", _answer_before_the_commit, "crashes", ("I1",), 3),
     Ablation("a repeat is one signal", _repeats_are_new, "calm", ("I3",), 0),
@@ -378,6 +435,7 @@ ABLATIONS: tuple[Ablation, ...] = (
     Ablation("kept in spite of an error is kept", _kept_in_spite_is_forgotten, "disk", ("I2",), 2),
     Ablation("a signal waits until its contract is known", _contract_errors_end_signals, "calm", ("I2",), 0),
     Ablation("each request has its audit row", _no_audit_row, "calm", ("I16",), 0),
+    Ablation("each frame of events has its audit row", _events_are_not_written, "calm", ("I16",), 0),
     Ablation("a second try has its audit row", _no_row_for_a_second_try, "the broker says no", ("I16",), 18),
     Ablation("secrets are struck out", _secrets_are_written, "calm", ("I17",), 0),
     Ablation("an order goes to its own account", _another_account, "calm", ("I18",), 0),

@@ -61,7 +61,7 @@ class Disk(Database):
     """The real store inline, with a life that can end at each commit."""
 
     def __init__(self, rng: Random, world: Troubled) -> None:
-        super().__init__(MEMORY, clock=loop.clock, inline=True, rng=Random(rng.getrandbits(64)))
+        super().__init__(MEMORY, clock=loop.engine_clock, inline=True, rng=Random(rng.getrandbits(64)))
         self._world = world
         self._life = world.life
 
@@ -112,6 +112,8 @@ class Troubled:
 
     life: int
     trouble: Trouble
+    keeps_hours: bool = False
+    """The broker keeps the exchange's hours."""
 
     async def at_point(self, name: str) -> None:
         """May end the life that calls."""
@@ -132,7 +134,8 @@ class Life:
     world: Troubled
     recorders: dict[str, Recorder]
     heard: Callable[..., None]
-    budget: int = 60
+    budget: tuple[int, int] = (60, 4_000)
+    """Requests a minute and an hour."""
     database: Disk = field(init=False)
     desk: Desk = field(init=False)
     webhook: Webhook = field(init=False)
@@ -148,7 +151,7 @@ class Life:
             database=self.database,
             make_broker=self._broker,
             limits=Limits(),
-            clock=loop.clock,
+            clock=loop.engine_clock,
             truth_poll=TRUTH_POLL,
             rng=Random(self.rng.getrandbits(64)),
             on_news=self.heard,
@@ -157,7 +160,7 @@ class Life:
             database=self.database,
             desk=self.desk,
             tokens=self._tokens(),
-            clock=loop.clock,
+            clock=loop.engine_clock,
             allowed=None,
             trusted=(),
             duplicate_seconds=3,
@@ -179,11 +182,16 @@ class Life:
         self.audits.append(audit)
         return TradovateBroker(
             TradovateSettings(
-                BASE, Credentials("paper", PASSWORD), penalty_rest=PENALTY_REST, budget_per_minute=self.budget
+                BASE,
+                Credentials("paper", PASSWORD),
+                penalty_rest=PENALTY_REST,
+                budget_per_minute=self.budget[0],
+                budget_per_hour=self.budget[1],
+                exchange_hours=self.world.keeps_hours,
             ),
             audit,
             SealedTokens(self.database, Box(SEAL), row.id, BASE, house_of(row.environment), row.updated_at),
-            loop.clock,
+            loop.engine_clock,
             Random(self.rng.getrandbits(64)),
             transport=Wire(self.net),
             dial=self.dialler,

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -92,10 +93,13 @@ class SeededLoop(asyncio.BaseEventLoop):
     _stopping: bool
     _clock_resolution: float
 
-    def __init__(self) -> None:
+    def __init__(self, began: datetime = BEGAN) -> None:
         super().__init__()
+        self.began = began
+        self.slip = timedelta(0)
+        """How far the engine's clock is ahead of everybody else's."""
         self._now = _ZERO
-        self._wall = (_ZERO, BEGAN)
+        self._wall = (_ZERO, began)
         self._timers: list[_Timer] = []
         self._cancelled = 0
         self._selector = self
@@ -164,7 +168,7 @@ class SeededLoop(asyncio.BaseEventLoop):
         """The moment it is now; made once for each."""
         at, moment = self._wall
         if at != self._now:
-            moment = BEGAN + timedelta(seconds=self._now - _ZERO)
+            moment = self.began + timedelta(seconds=self._now - _ZERO)
             self._wall = (self._now, moment)
         return moment
 
@@ -183,11 +187,21 @@ class SeededLoop(asyncio.BaseEventLoop):
         return None
 
 
+def running() -> SeededLoop:
+    found = asyncio.get_running_loop()
+    assert isinstance(found, SeededLoop)
+    return found
+
+
 def clock() -> datetime:
-    """The wall clock of the running loop."""
-    running = asyncio.get_running_loop()
-    assert isinstance(running, SeededLoop)
-    return running.wall_clock()
+    """The wall clock of the running loop, as the broker's is."""
+    return running().wall_clock()
+
+
+def engine_clock() -> datetime:
+    """The clock of the engine's machine, which somebody may set."""
+    found = running()
+    return found.wall_clock() + found.slip if found.slip else found.wall_clock()
 
 
 def seconds() -> float:
@@ -195,6 +209,6 @@ def seconds() -> float:
     return asyncio.get_running_loop().time() - _ZERO
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=SeededLoop) as runner:
+def run(work: Coroutine[Any, Any, T], began: datetime = BEGAN) -> T:
+    with asyncio.Runner(loop_factory=partial(SeededLoop, began)) as runner:
         return runner.run(work)

@@ -1,6 +1,6 @@
 """What happens in one schedule: people, markets and misfortunes, all from one seed.
 
-A schedule plays some acts under the weather of its kind, then the faults stop. At rest, a good minute later at most, every
+A schedule plays some acts under the weather of its kind, then the faults stop. A good minute later at most every
 signal must have its end, books and broker must agree, and nothing may be under way.
 """
 
@@ -10,13 +10,24 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from random import Random
 from typing import Any
 
 from justtrades.broker.simulator.faults import parse_fault
-from justtrades.positions.model import ContractName, OnOpposite, OnSameSide, RecorderId, Stop, Target, TargetUpdate
+from justtrades.positions.calendar import in_maintenance
+from justtrades.positions.model import (
+    ContractName,
+    OnGap,
+    OnOpposite,
+    OnSameSide,
+    RecorderId,
+    Stop,
+    Target,
+    TargetUpdate,
+)
 from justtrades.positions.prices import Distance, Unit
 from justtrades.positions.recorder import QuantityFrom, Recorder, Route
 from tests.simulation import loop
@@ -43,11 +54,31 @@ class Kind:
     contracts: int = 1
     budgets: tuple[int, ...] = (60, 300)
     """Requests a minute, one of which a schedule has."""
+    hourly: int = 4_000
+    """Requests an hour."""
+    eager: float = 0.0
+    """How often an act is followed by an alert more: kinds that keep entries away for long trade all the same."""
+    began: tuple[datetime, ...] = (loop.BEGAN,)
+    """When it begins, one of these."""
+    keeps_hours: bool = False
+    """The broker shuts in the exchange's maintenance hour, and the session turns at its end."""
 
 
 TRADING = (("alert", 9), ("close", 3), ("burst", 1), ("again", 1), ("nonsense", 1), ("price", 7))
 CRASHES = (("crash", 3), ("crash at a point", 5))
 STREAM = (("socket", 4),)
+FOLLOWING = (("follow", 14), ("close", 1), ("price", 7), ("socket", 1), ("crash", 1))
+LEVELS = (-2, -1, 0, 0, 1, 2)
+"""Where a followed strategy goes."""
+EVE, DAY_BEFORE = date(2026, 12, 9), date(2026, 11, 23)
+"""The quarterly months are left for the next ones with the session that begins on the eve's evening."""
+BEFORE_OPENING = (time(22, 58, 50), time(22, 59, 20), time(22, 59, 45), time(22, 59, 55))
+BEFORE_CLOSING = time(21, 59, 20)
+HOURS = (
+    *(datetime.combine(day, at, UTC) for day in (EVE, DAY_BEFORE) for at in BEFORE_OPENING),
+    datetime.combine(EVE, BEFORE_CLOSING, UTC),
+)
+"""Chicago shuts from 16:00 to 17:00, in winter 22:00 to 23:00 UTC: most begin shortly before it opens."""
 REST = (("disk", 2), ("no", 3), ("limits", 1), ("slices", 1), ("person", 2), ("manners", 2))
 IN_FLIGHT = Weather(slow=0.6, slow_reads=0.1, lost_answer=0.05)
 """Orders travel for seconds, so that a crash leaves them under way; the next life sees the broker before they come."""
@@ -68,12 +99,16 @@ KINDS = (
     Kind("the broker says no", Weather(), (*TRADING, ("no", 6), ("limits", 2), ("slices", 2), ("roll", 1))),
     Kind("people", Weather(lost_answer=0.04), (*TRADING, ("person", 6), ("crash", 3), ("kill and crash", 2))),
     Kind("hands", Weather(lost_answer=0.02), (*TRADING, ("hand", 5))),
-    Kind("decisions", Weather(lost_answer=0.02), (*TRADING, ("hand", 5), ("bust", 1), ("resume", 2))),
-    Kind("under way", IN_FLIGHT, (*TRADING, ("crash at a point", 2), ("crash under way", 4))),
-    Kind("blind", replace(DEAF, lag=0.0), (*TRADING, ("blind", 5))),
-    Kind("penalty", Weather(lost_answer=0.02), (*TRADING, ("penalty", 2))),
+    Kind("decisions", Weather(lost_answer=0.02), (*TRADING, ("hand", 5), ("bust", 1), ("resume", 3)), eager=0.2),
+    Kind("under way", IN_FLIGHT, (*TRADING, ("crash at a point", 2), ("crash under way", 4)), eager=0.4),
+    Kind("blind", replace(DEAF, lag=0.0), (*TRADING, ("blind", 5)), eager=0.6),
+    Kind("penalty", Weather(lost_answer=0.02), (*TRADING, ("penalty", 2)), eager=0.2),
     Kind("held up", Weather(late_entry=0.25, lost_answer=0.02), TRADING),
     Kind("everything", EVERYTHING, TRADING + CRASHES + STREAM + REST, contracts=2),
+    Kind("following", Weather(lost_answer=0.03, lost_request=0.03, slow=0.1), FOLLOWING),
+    Kind("clock", Weather(lost_answer=0.05, lost_request=0.03), (*TRADING, ("clock", 4), ("crash", 1)), eager=0.2),
+    Kind("thrift", acts=TRADING, budgets=(300,), hourly=75, eager=0.6),
+    Kind("hours", Weather(lost_answer=0.02), (*TRADING, ("crash", 1)), began=HOURS, keeps_hours=True, eager=0.8),
 )
 
 
@@ -159,7 +194,7 @@ async def _nonsense(world: World, rng: Random) -> None:
 
 
 async def _price(world: World, rng: Random) -> None:
-    name = rng.choice(["MNQZ6", "MNQZ6", "MESZ6"])
+    name = rng.choice(["MNQZ6", "MNQZ6", *sorted(world.prices.keys() - {"MNQZ6"})])
     contract = world.exchange.contract(name)
     price = world.exchange.price(name) + rng.randint(-30, 30) * contract.root.tick_size
     world.trace.tell(f"* {name} trades at {price}")
@@ -191,6 +226,48 @@ async def _kill_and_crash(world: World, rng: Random) -> None:
     await asyncio.sleep(8.0)
     await _alert(world, rng)
     await asyncio.sleep(rng.choice([1.0, 5.0]))
+
+
+async def _follow(world: World, rng: Random) -> None:
+    """A strategy moves and says from where to where; its alert may be lost, doubled, or overtaken by the next."""
+    token = rng.choice(["token-1", "token-1", "token-2"])
+    before = world.strategies.get(token, 0)
+    after = world.strategies[token] = rng.choice([to for to in LEVELS if to != before])
+    alert = {
+        "action": "buy" if after > before else "sell",
+        "ticker": "MNQ1!",
+        "time": loop.clock().isoformat(),
+        "quantity": str(abs(after - before)),
+        **_standing("market_position", after),
+        **_standing("prev_market_position", before),
+    }
+    body, fate = json.dumps(alert).encode(), rng.choice(["", "", "", "", "lost", "late", "twice"])
+    world.trace.tell(f"* {token}: from {before:+d} to {after:+d} {fate}")
+    say = partial(world.alert, token, body, enters=after != 0)
+    if fate == "late":
+        loop.running().call_later(rng.uniform(0.5, 8), say)
+    elif fate != "lost":
+        say()
+    if fate == "twice":
+        loop.running().call_later(rng.choice([0.0, 0.3, 5.0]), say)
+
+
+def _followers(world: World, rng: Random) -> None:
+    """Each with its own way over a gap, and more of them with the strategy's own sizes."""
+    for token, recorder in world.recorders.items():
+        sizes = rng.choice([recorder.quantity_from, QuantityFrom.ALERT])
+        world.recorders[token] = replace(recorder, on_gap=rng.choice([*OnGap]), quantity_from=sizes)
+
+
+def _standing(name: str, position: int) -> dict[str, str]:
+    return {name: "long" if position > 0 else "short" if position else "flat", f"{name}_size": str(abs(position))}
+
+
+async def _clock(world: World, rng: Random) -> None:
+    """Somebody, or a time server, sets the clock of the engine's machine."""
+    running = loop.running()
+    running.slip = timedelta(seconds=rng.choice([-8.0, -2.0, -0.3, 0.0, 0.3, 2.0, 8.0]))
+    world.trace.tell(f"* the engine's clock is {running.slip.total_seconds():+.1f} s off")
 
 
 async def _blind(world: World, rng: Random) -> None:
@@ -338,7 +415,7 @@ async def _hand(world: World, rng: Random) -> None:
     place = (account, world.exchange.contract(name).id)
     net = world.exchange.net(account, name)
     what = rng.choice(["order", "close", "close", "reduce", "cancel", "liquidate"])
-    world.facts.hands[place] = loop.clock()
+    world.facts.hands[place] = world.facts.now()
     match what:
         case "cancel":
             working = world.facts.working(place)
@@ -367,7 +444,7 @@ async def _bust(world: World, rng: Random) -> None:
     ended = [fill for fill in fills if world.facts.docs["order"][fill["orderId"]]["ordStatus"] == "Filled"]
     if ended:
         fill_id = rng.choice(ended[-3:])["id"]
-        world.facts.hands[place] = loop.clock()
+        world.facts.hands[place] = world.facts.now()
         world.trace.tell(f"* the exchange undoes fill {fill_id}")
         await world.exchange.bust(fill_id)
 
@@ -377,7 +454,7 @@ async def _resume(world: World, rng: Random) -> None:
     adopt, account, name = rng.random() < 0.5, world.account(1), ContractName("MNQZ6")
     world.trace.tell(f"* somebody: resume, {'adopt' if adopt else 'leave'}")
     place = (world.exchange.account_id(1), world.exchange.contract("MNQZ6").id)
-    world.facts.hands[place] = loop.clock()
+    world.facts.hands[place] = world.facts.now()
     world.facts.taken.add(place)
     whose = rng.choice([None, RecorderId("r1")])
     world.door(world.press("resume", account, name, adopt, "somebody", whose))
@@ -405,6 +482,8 @@ ACTS: dict[str, Act] = {
     "crash under way": _crash_under_way,
     "kill and crash": _kill_and_crash,
     "blind": _blind,
+    "follow": _follow,
+    "clock": _clock,
     "penalty": _penalty,
     "socket": _socket,
 }
@@ -436,19 +515,24 @@ def named(name: str) -> Kind:
 
 
 def play(seed: int, kind: Kind | None = None) -> Played:
-    return loop.run(_play(seed, kind or kind_of(seed)))
+    kind = kind or kind_of(seed)
+    return loop.run(_play(seed, kind), Random(f"{seed} began").choice(kind.began))
 
 
 async def _play(seed: int, kind: Kind) -> Played:
     rng = Random(f"{seed} script")
-    world = World(seed, budget=rng.choice(kind.budgets))
+    world = World(seed, budget=rng.choice(kind.budgets), hourly=kind.hourly, keeps_hours=kind.keeps_hours)
     asyncio.get_running_loop().set_exception_handler(partial(_unheard, world))
     world.recorders |= recorders(world, rng, kind.contracts)
+    if kind.acts is FOLLOWING:
+        _followers(world, Random(f"{seed} gaps"))
     for recorder in world.recorders.values():
         routed = (route.account_id.removeprefix("paper-") for route in recorder.routes)
         world.facts.routes[recorder.id] = frozenset(int(account) for account in routed)
     try:
         await world.open()
+        if kind.acts is FOLLOWING and all(r.quantity_from is QuantityFrom.ALERT for r in world.recorders.values()):
+            world.facts.most = {(world.exchange.account_id(1), c): max(LEVELS) for c in world.facts.contracts}
         ticking = asyncio.create_task(_tick(world))
         await _acts(world, rng, kind)
         await _rest(world)
@@ -467,15 +551,21 @@ async def _acts(world: World, rng: Random, kind: Kind) -> None:
     await asyncio.sleep(rng.choice([0.0, 1.0, 2.0]))
     world.net.weather = replace(kind.weather)
     world.watch.condition.calm = world.watch.condition.always_calm = kind.name == "calm"
+    eager = Random(f"{world.seed} eager")
     for _ in range(rng.randint(6, 16)):
         await ACTS[rng.choices(names, weights)[0]](world, rng)
         await asyncio.sleep(rng.choice(PAUSES))
+        if eager.random() < kind.eager:
+            await _alert(world, eager)
+            await asyncio.sleep(eager.choice(PAUSES))
         if world.facts.broken:
             return
 
 
 async def _rest(world: World) -> None:
     world.net.weather, world.trouble, world.crash_in = Weather(), Trouble(), None
+    while _shuts(world):  # noqa: ASYNC110 - the hour's end is nobody's event
+        await asyncio.sleep(10)
     world.exchange.calm()
     await world.lift_limits()
     if world.facts.killed_at is not None:
@@ -495,9 +585,14 @@ async def _rest(world: World) -> None:
     again.compare()
 
 
+def _shuts(world: World) -> bool:
+    """The broker is shut, or would be before the reckoning."""
+    return world.is_shut or (world.keeps_hours and in_maintenance(loop.clock() + timedelta(seconds=CALM + 30)))
+
+
 async def _tick(world: World) -> None:
     while True:
-        await asyncio.sleep(1)
+        await asyncio.sleep(30 if world.is_shut else 1)
         world.watch.ticked()
         if (error := world.ended_by_itself()) is not None:
             world.facts.breach("engine", f"ended by itself: {_told(error)}")

@@ -28,9 +28,13 @@ class Watch:
         return next(checker for checker in self.checkers if isinstance(checker, Again))
 
     def wrote(self, sent: Written) -> None:
+        self.condition.under_way[id(sent)] = loop.seconds()
         self._all("written", lambda checker: checker.written(sent))
 
     def over(self, sent: Written) -> None:
+        self.condition.under_way.pop(id(sent), None)
+        if not 200 <= sent.status < 300:
+            self.condition.silent_at = loop.seconds()
         self._all("over", lambda checker: checker.over(sent))
 
     def heard(self) -> None:
@@ -46,7 +50,12 @@ class Watch:
     def committed(self) -> None:
         self._all("committed", lambda checker: checker.committed())
 
+    def received(self) -> None:
+        self._all("received", lambda checker: checker.received())
+
     def died(self) -> None:
+        self.condition.under_way.clear()
+        self.condition.silent_at = loop.seconds()
         self._all("died", lambda checker: checker.died())
 
     def ticked(self) -> None:
@@ -70,6 +79,7 @@ class Watch:
         world, condition = self._world, self.condition
         condition.now = loop.seconds()
         condition.desk = world.engine.desk if world.engine is not None and world.alive else None
+        condition.full = world.trouble.full
         before = len(world.facts.broken)
         for checker in self._concerned(moment):
             tell(checker)

@@ -30,6 +30,8 @@ from tests.simulation.loop import seconds
 
 TRANSPORT = "justtrades.simulator.transport"
 NEVER = 3600.0
+EVENTS = 'a[{"e":"props"'
+"""How a frame of events begins."""
 HELD_UP = (16.0, 40.0)
 """Seconds for which a request may lie somewhere on its way: longer than it is looked for."""
 
@@ -75,6 +77,7 @@ class Net:
     wrote: Callable[[Written], None] = lambda _: None
     over: Callable[[Written], None] = lambda _: None
     heard: Callable[[], None] = lambda: None
+    received: Callable[[], None] = lambda: None
     enters: Callable[[Written], bool] = lambda _: False
     """Whether a request places an entry."""
     at_point: Callable[[str], Awaitable[None]] | None = None
@@ -262,6 +265,8 @@ class Tube:
         text = await self._to_client.get()
         if text is None or self.dead:
             raise OSError("the connection broke")
+        if text.startswith(EVENTS) and self._life == self._net.life:
+            self._net.received()
         return text
 
     async def close(self) -> None:
@@ -282,7 +287,7 @@ class Tube:
         net = self._net
         if self.half_open or self._life != net.life:
             return
-        props = text.startswith('a[{"e":"props"')
+        props = text.startswith(EVENTS)
         if props and net.chance(net.weather.frames_lost):
             net.told("    a frame of events is lost")
             return

@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from justtrades.broker.port import BrokerError
+from justtrades.broker.simulator.doors import Doors, Hours
 from justtrades.broker.simulator.tape import Event
 from justtrades.positions.model import AccountId, Lane, News, Noted, SignalDone, TradeClosed
 from justtrades.positions.recorder import Recorder
@@ -29,6 +30,8 @@ from tests.simulation.wires import Net
 
 ACCOUNTS = 2
 PRICES = {"MNQZ6": Decimal(25_000), "MESZ6": Decimal(6_800)}
+NEXT_PRICES = {"MNQH7": Decimal(25_240), "MESH7": Decimal(6_860)}
+"""Of the months that are the front ones after the roll."""
 MOST_LOGINS_ENDED = 2
 CRASH_POINTS = (
     "before a commit",
@@ -61,8 +64,12 @@ class Trace:
 
 
 class World(Troubled):
-    def __init__(self, seed: int, *, budget: int = 60) -> None:
+    def __init__(self, seed: int, *, budget: int = 60, hourly: int = 4_000, keeps_hours: bool = False) -> None:
         self.seed = seed
+        self.keeps_hours = keeps_hours
+        self.prices = PRICES | NEXT_PRICES if keeps_hours else PRICES
+        self.strategies: dict[str, int] = {}
+        """Where each followed strategy is, by its token: signed contracts."""
         self.life = 0
         self.trouble = Trouble()
         self.trace = Trace()
@@ -70,7 +77,7 @@ class World(Troubled):
         self._logins_ended = 0
         self.recorders: dict[str, Recorder] = {}
         self.crash_in: tuple[str, int] | None = None
-        self._budget = budget
+        self._budget = budget, hourly
         self._chance = Random(f"{seed} chance")
         self._births = Random(f"{seed} births")
         self._doors: set[asyncio.Task[None]] = set()
@@ -79,22 +86,30 @@ class World(Troubled):
         self._database = new_database()
         self._changes = -1
         self._asked: dict[tuple[str, tuple[Any, ...]], list[tuple[Any, ...]]] = {}
-        self.facts = Facts(self.rows, loop.clock, budget=budget, secrets=(PASSWORD, "access-30"))
+        self.facts = Facts(self.rows, loop.engine_clock, budget=budget, hourly=hourly, secrets=(PASSWORD, "access-30"))
         self.exchange = Exchange(Random(f"{seed} sockets"), self._heard_venue)
         self.net = Net(self.exchange, Random(f"{seed} net"), self.trace.tell)
         self.net.wrote, self.net.over, self.net.at_point = self._wrote, self._over, self.at_point
         self.watch = Watch(self)
-        self.net.heard, self.net.enters = self.watch.heard, self._enters
+        self.net.heard, self.net.received, self.net.enters = self.watch.heard, self.watch.received, self._enters
         self.engine: Life | None = None
 
     # ── life ──
 
     async def open(self) -> None:
-        for name in PRICES:
+        for name in self.prices:
             contract = self.exchange.contract(name)
             self.facts.contracts[contract.id] = Traded(name, contract.root.tick_size, contract.root.point_value)
-        await self.exchange.open(ACCOUNTS, PRICES)
+        await self.exchange.open(ACCOUNTS, self.prices)
+        if self.keeps_hours:
+            doors = self.exchange.counter.doors = Doors(loop.clock, by_calendar=True)
+            self.net.spawn(Hours(self.exchange.floor, doors, self.exchange.sockets.shut_down).keep())
         await self.begin()
+
+    @property
+    def is_shut(self) -> bool:
+        """The exchange's own hours, not a maintenance that was played."""
+        return self.keeps_hours and self.exchange.counter.doors.are_shut
 
     async def begin(self) -> None:
         self.engine = Life(
@@ -243,7 +258,7 @@ class World(Troubled):
         engine = self.engine
         if engine is None:
             return
-        at, began = loop.clock(), loop.seconds()
+        at, began = loop.engine_clock(), loop.seconds()
         status, content = await post(engine.webhook, token, body)
         told = json.loads(content)
         signal_id = told.get("signal_id")
@@ -276,7 +291,7 @@ class World(Troubled):
             self.facts.killed_at = None
         if await self.ask("kill", on, "the simulation", "somebody"):
             if on:
-                self.facts.killed_at = loop.clock()
+                self.facts.killed_at = self.facts.now()
             self.trace.tell(f"  * the kill switch is {'on' if on else 'off'}")
 
     def end_logins(self, *, kick: bool) -> None:
