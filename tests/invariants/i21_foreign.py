@@ -12,6 +12,8 @@ from tests.invariants.i10_in_order import place_of
 
 ENTRY = "select 1 from orders where id = ? and purpose = 'entry'"
 FOREIGN = "select foreign_quantity from lanes where account_id = ? and contract = ?"
+NOT_TAKEN = """select id from signals s where verb = 'adopt' and outcome = 'filled' and not exists
+               (select 1 from orders o where o.signal_id = s.id and o.purpose = 'entry')"""
 KNOWN_AFTER = timedelta(seconds=15)
 """A hand's act that the engine had time to hear of and to see in the broker's lists."""
 
@@ -50,6 +52,10 @@ class LeftAlone(Checker):
         shown = self.facts.one(FOREIGN, *self.facts.lane(place))
         if shown and shown == self.facts.standing(place).foreign:
             self.broken(f"{self.facts.shown(place)}: an entry left beside {shown:+d} not ours, and nobody resumed")
+
+    def at_rest(self) -> None:
+        for (signal_id,) in self.facts.rows(NOT_TAKEN):
+            self.broken(f"signal {signal_id} took over what was not ours, and no entry of ours came of it")
 
     def _liquidates(self, sent: Written) -> None:
         place = place_of(self, sent)

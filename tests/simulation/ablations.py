@@ -21,13 +21,14 @@ from pytest import MonkeyPatch  # noqa: PT013 - the class itself is the seam
 
 from justtrades import desk, dispatch, executor, past
 from justtrades.api import webhook
+from justtrades.api.alerts import strategy
 from justtrades.broker import port
 from justtrades.broker.tradovate import broker, budget, calls, penalty, rest, wire
 from justtrades.login import Login
-from justtrades.positions import book, exits, fold, follow, jobs, plan, settle
+from justtrades.positions import book, changes, exits, fold, jobs, plan, settle
 from justtrades.positions.events import AnswerLost, CallNotSent
 from justtrades.positions.limits import Limits
-from justtrades.positions.model import BrokerAccountId, ClientOrderId, Status
+from justtrades.positions.model import BrokerAccountId, ClientOrderId, Outcome, SignalDone, Status
 from justtrades.store import audit, ids, signals
 from justtrades.store.session import NotDurable
 
@@ -140,14 +141,11 @@ def _nobody_is_asked(patch: MonkeyPatch) -> None:
     patch.setattr(settle, "_blocked_by_hand", lambda lane, *_: lane)
 
 
-def _left_is_forgotten(patch: MonkeyPatch) -> None:
-    """What a person leaves alone is taken for gone, whatever the broker's lists show."""
-    compare = fold._compare
+def _taken_over_in_words_only(patch: MonkeyPatch) -> None:
+    def adopt(lane: Any, adoption: Any, _: Any) -> Any:
+        return changes.tell(lane, SignalDone(adoption.signal_id, Outcome.FILLED, "took it over"))
 
-    def blind(lane: Any, *rest: Any, **more: Any) -> Any:
-        return replace(lane, foreign=0) if lane.left else compare(lane, *rest, **more)
-
-    patch.setattr(fold, "_compare", blind)
+    patch.setattr(fold, "adopt", adopt)
 
 
 def _ids_follow_the_clock(patch: MonkeyPatch) -> None:
@@ -158,8 +156,8 @@ def _ids_follow_the_clock(patch: MonkeyPatch) -> None:
 
 
 def _positions_are_orders(patch: MonkeyPatch) -> None:
-    """An alert that says where to be is read as an order more."""
-    patch.setattr(follow, "verdict", lambda *_: None)
+    """An alert that says where to be is read by its action alone."""
+    patch.setattr(strategy, "position", lambda *_, **more: (None, ()))
 
 
 # ── closing ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -407,7 +405,7 @@ ABLATIONS: tuple[Ablation, ...] = (
     Ablation("an undone fill is heard of", _busts_are_not_heard, "decisions", ("I4", "I8"), 0),
     Ablation("an undone fill counts no more", _an_undone_fill_counts, "decisions", ("I4", "I8"), 0),
     Ablation("what is not ours blocks entries until a person decides", _nobody_is_asked, "hands", ("I21",), 0),
-    Ablation("what is left alone is still shown", _left_is_forgotten, "decisions", ("I4",), 0),
+    Ablation("what is taken over is in the books", _taken_over_in_words_only, "decisions", ("I21",), 0),
     Ablation("ids rise though the clock is set back", _ids_follow_the_clock, "clock", ("I10",), 0),
     Ablation("a strategy's position is a level", _positions_are_orders, "following", ("following",), 0),
     Ablation("a close waits for the exits' cancel", _close_beside_exits, "calm", ("I7", "I6"), 16),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,6 +29,7 @@ from justtrades.desk import Desk
 from justtrades.positions.limits import Limits
 from justtrades.positions.recorder import Recorder
 from justtrades.store import books, codec, engines, migrate
+from justtrades.store import recorders as rules
 from justtrades.store.audit import AuditLog
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.secrets import Box, hashed
@@ -232,6 +233,13 @@ def new_database() -> sqlite3.Connection:
     empty = empty_database()
     driver().deserialize(empty)
     return driver()
+
+
+def keep(recorders: Iterable[Recorder]) -> None:
+    """What a person takes over goes by the rules of a recorder in the database."""
+    with shared_engine().begin() as connection:
+        for recorder in recorders:
+            rules.add(connection, Box(SEAL), recorder, None, loop.BEGAN)
 
 
 Answer = tuple[int, bytes]

@@ -99,7 +99,12 @@ KINDS = (
     Kind("the broker says no", Weather(), (*TRADING, ("no", 6), ("limits", 2), ("slices", 2), ("roll", 1))),
     Kind("people", Weather(lost_answer=0.04), (*TRADING, ("person", 6), ("crash", 3), ("kill and crash", 2))),
     Kind("hands", Weather(lost_answer=0.02), (*TRADING, ("hand", 5))),
-    Kind("decisions", Weather(lost_answer=0.02), (*TRADING, ("hand", 5), ("bust", 1), ("resume", 3)), eager=0.2),
+    Kind(
+        "decisions",
+        Weather(lost_answer=0.02),
+        (*TRADING, ("hand", 5), ("bust", 2), ("resume", 3), ("take over", 2)),
+        eager=0.2,
+    ),
     Kind("under way", IN_FLIGHT, (*TRADING, ("crash at a point", 2), ("crash under way", 4)), eager=0.4),
     Kind("blind", replace(DEAF, lag=0.0), (*TRADING, ("blind", 5)), eager=0.6),
     Kind("penalty", Weather(lost_answer=0.02), (*TRADING, ("penalty", 2)), eager=0.2),
@@ -241,15 +246,17 @@ async def _follow(world: World, rng: Random) -> None:
         **_standing("market_position", after),
         **_standing("prev_market_position", before),
     }
-    body, fate = json.dumps(alert).encode(), rng.choice(["", "", "", "", "lost", "late", "twice"])
+    fate = rng.choice(["", "", "", "", "lost", "late", "twice"])
     world.trace.tell(f"* {token}: from {before:+d} to {after:+d} {fate}")
-    say = partial(world.alert, token, body, enters=after != 0)
+    say = partial(world.alert, token, json.dumps(alert).encode(), enters=after != 0)
     if fate == "late":
         loop.running().call_later(rng.uniform(0.5, 8), say)
     elif fate != "lost":
         say()
-    if fate == "twice":
-        loop.running().call_later(rng.choice([0.0, 0.3, 5.0]), say)
+    if fate == "twice":  # as a second alert, with a time of its own
+        later = alert | {"time": (loop.clock() + timedelta(seconds=0.5)).isoformat()}
+        again = partial(world.alert, token, json.dumps(later).encode(), enters=after != 0)
+        loop.running().call_later(rng.choice([0.5, 0.8, 5.0]), again)
 
 
 def _followers(world: World, rng: Random) -> None:
@@ -460,7 +467,18 @@ async def _resume(world: World, rng: Random) -> None:
     world.door(world.press("resume", account, name, adopt, "somebody", whose))
 
 
+async def _take_over(world: World, rng: Random) -> None:
+    """A hand's order, and when it is known to be foreign a person who takes it over."""
+    account, name = world.exchange.account_id(1), "MNQZ6"
+    world.facts.hands[account, world.exchange.contract(name).id] = world.facts.now()
+    world.trace.tell("* by hand: an order of 1, to be taken over")
+    await world.exchange.by_hand(account, name, rng.choice(["Buy", "Sell"]), 1)
+    await asyncio.sleep(rng.choice([2.0, 12.0, 20.0]))
+    await _resume(world, rng)
+
+
 ACTS: dict[str, Act] = {
+    "take over": _take_over,
     "bust": _bust,
     "resume": _resume,
     "person": _person,

@@ -24,7 +24,7 @@ from tests.invariants.checker import Written
 from tests.invariants.facts import Answered, Facts, Traded
 from tests.simulation import loop
 from tests.simulation.exchange import Exchange
-from tests.simulation.life import PASSWORD, Life, Trouble, Troubled, new_database, post
+from tests.simulation.life import PASSWORD, Life, Trouble, Troubled, keep, new_database, post
 from tests.simulation.watch import Watch
 from tests.simulation.wires import Net
 
@@ -101,6 +101,7 @@ class World(Troubled):
             contract = self.exchange.contract(name)
             self.facts.contracts[contract.id] = Traded(name, contract.root.tick_size, contract.root.point_value)
         await self.exchange.open(ACCOUNTS, self.prices)
+        keep(self.recorders.values())
         if self.keeps_hours:
             doors = self.exchange.counter.doors = Doors(loop.clock, by_calendar=True)
             self.net.spawn(Hours(self.exchange.floor, doors, self.exchange.sockets.shut_down).keep())
