@@ -211,6 +211,23 @@ async def test_a_bust_after_the_trade_was_closed_is_taken_out_of_it(here: World)
 
 
 @played()
+async def test_a_trade_whose_close_is_undone_and_whose_entry_is_taken_over_is_no_trade_any_more(here: World) -> None:
+    await keep(here, RULES)
+    await here.trade(Verb.BUY, RULES)
+    await here.trade(Verb.CLOSE, RULES)
+    (old,) = [row[0] for row in here.saved("select id from recorded_trades")]
+    lane, close = here.broker.fills.pop(-1)
+    here.broker.tell(BustReport(*lane, close.id))
+    await here.until(lambda: here.view().foreign == 1)
+    act = await adopt(here)
+    assert (await here.outcome(act))[0] is Outcome.FILLED
+    trades = here.saved("select id, status, quantity from recorded_trades")
+    assert [(status, quantity) for _, status, quantity in trades] == [("open", 1)]
+    assert old not in {row[0] for row in trades}
+    assert here.saved("select trade_id, status, total_quantity from recorder_positions") == [(trades[0][0], "open", 1)]
+
+
+@played()
 async def test_a_close_by_hand_is_among_the_fills_of_its_trade(here: World) -> None:
     await here.trade(Verb.BUY, RULES)
     here.broker.by_hand(-1)

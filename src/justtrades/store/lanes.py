@@ -28,6 +28,7 @@ from justtrades.positions.model import (
     Order,
     SignalDone,
     SignalId,
+    Status,
     TradeClosed,
     TradeId,
 )
@@ -207,14 +208,15 @@ def _save_difference(connection: Connection, before: Lane, after: Lane, whole: L
     _write_lane.run(connection, values)
     _save_jobs(connection, before, after)
     moved = {told.trade.id for told in after.news if isinstance(told, TradeClosed)}
+    left = _left_by_fills(connection, before, whole)
     if before.orders is not whole.orders or before.fills is not whole.fills:
         trade_of = _TradeOf(after)
         moved |= _save_fills(connection, before, after, whole, trade_of)
         _save_orders(connection, before, whole, trade_of, at)
     busted = _save_busts(connection, before, after)
-    moved |= busted
+    moved |= busted | left
     _save_trades(connection, before, after, at)
-    busts.recount(connection, busted, after.contract, at)
+    busts.recount(connection, busted | left, after.contract, at)
     fees.sum_up(connection, moved)
 
 
@@ -295,6 +297,19 @@ def _save_fills(connection: Connection, before: Lane, after: Lane, whole: Lane, 
     ]
     _write_fills.run_all(connection, news)
     return {row["trade_id"] for row in news if row["trade_id"] is not None}
+
+
+def _left_by_fills(connection: Connection, before: Lane, after: Lane) -> set[TradeId]:
+    """Finished trades whose fills a person takes over, because their exits were undone: what is left of them counts.
+
+    Only what is taken over comes into a lane as an order that is filled already.
+    """
+    if before.orders is after.orders:
+        return set()
+    known = {order.id for order in before.orders}
+    taken = {o.broker_id for o in after.orders if o.id not in known and o.status is Status.FILLED}
+    fill_ids = [fill.id for fill in after.fills if fill.broker_order_id in taken] if taken else []
+    return fees.trades_of(connection, after.account_id, fill_ids) if fill_ids else set()
 
 
 def _moves_trade(lane: Lane) -> set[FillId]:
