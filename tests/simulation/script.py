@@ -67,6 +67,7 @@ class Kind:
 TRADING = (("alert", 9), ("close", 3), ("burst", 1), ("again", 1), ("nonsense", 1), ("price", 7))
 CRASHES = (("crash", 3), ("crash at a point", 5))
 STREAM = (("socket", 4),)
+DECIDING = (*TRADING, ("hand", 3), ("bust", 2), ("resume", 2), ("take over", 3))
 FOLLOWING = (("follow", 14), ("close", 1), ("price", 7), ("socket", 1), ("crash", 1))
 LEVELS = (-2, -1, 0, 0, 1, 2)
 """Where a followed strategy goes."""
@@ -99,17 +100,13 @@ KINDS = (
     Kind("the broker says no", Weather(), (*TRADING, ("no", 6), ("limits", 2), ("slices", 2), ("roll", 1))),
     Kind("people", Weather(lost_answer=0.04), (*TRADING, ("person", 6), ("crash", 3), ("kill and crash", 2))),
     Kind("hands", Weather(lost_answer=0.02), (*TRADING, ("hand", 5))),
-    Kind(
-        "decisions",
-        Weather(lost_answer=0.02),
-        (*TRADING, ("hand", 5), ("bust", 2), ("resume", 3), ("take over", 2)),
-        eager=0.2,
-    ),
+    Kind("decisions", Weather(lost_answer=0.02), (*TRADING, ("hand", 5), ("bust", 1), ("resume", 2))),
     Kind("under way", IN_FLIGHT, (*TRADING, ("crash at a point", 2), ("crash under way", 4)), eager=0.4),
     Kind("blind", replace(DEAF, lag=0.0), (*TRADING, ("blind", 5)), eager=0.6),
     Kind("penalty", Weather(lost_answer=0.02), (*TRADING, ("penalty", 2)), eager=0.2),
     Kind("held up", Weather(late_entry=0.25, lost_answer=0.02), TRADING),
     Kind("everything", EVERYTHING, TRADING + CRASHES + STREAM + REST, contracts=2),
+    Kind("taken over", Weather(lost_answer=0.02), DECIDING, eager=0.2),
     Kind("following", Weather(lost_answer=0.03, lost_request=0.03, slow=0.1), FOLLOWING),
     Kind("clock", Weather(lost_answer=0.05, lost_request=0.03), (*TRADING, ("clock", 4), ("crash", 1)), eager=0.2),
     Kind("thrift", acts=TRADING, budgets=(300,), hourly=75, eager=0.6),
