@@ -80,10 +80,11 @@ from justtrades.store import books, connections, fees, lulls, recorders, shadows
 from justtrades.store.accounts import AccountRow
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.kept import was_kept
-from justtrades.store.lanes import Known, known_ids
+from justtrades.store.lanes import Known, known_ids, unprotected
 from justtrades.store.prices import last_prices
 from justtrades.store.session import Database, NotDurable
 from justtrades.takeover import CannotAdopt, adoption
+from justtrades.unprotected import Longest
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class Desk:
     _accounts: dict[AccountId, AccountRow] = field(default_factory=dict)
     _lanes: dict[LaneKey, Executor] = field(default_factory=dict)
     _by_broker: dict[tuple[ConnectionId, BrokerAccountId, ContractName], Executor] = field(default_factory=dict)
-    _unprotected: dict[LaneKey, tuple[str, float]] = field(default_factory=dict)
+    _longest: Longest = field(default_factory=Longest)
     _fees: dict[tuple[AccountId, FillId], Decimal] = field(default_factory=dict)
     """Told, and not yet known to be saved."""
     _synced_once: set[ConnectionId] = field(default_factory=set)
@@ -181,6 +182,7 @@ class Desk:
         await self._watch.load()
         self._checks.remembered(await self.database.read(lambda c: last_prices(c, self.clock() - PRICES_FROM)))
         known = await self.database.read(lambda c: known_ids(c, self.clock() - KNOWN_FOR))
+        self._longest.remembered(await self.database.read(unprotected))
         self._signals.shadows.remembered(await self.database.read(shadows.every))
         async with asyncio.TaskGroup() as self._tasks:
             for lane in state.lanes:
@@ -450,7 +452,7 @@ class Desk:
             executor.tell(PictureWanted())
         if not await self._until(lambda: all(_seen_since(e, asked) for e in lanes.values()), 10):
             log.warning("not every lane could be compared in time")
-        return tuple(self._view(k, e) for k, e in lanes.items())
+        return tuple(self._view(e) for e in lanes.values())
 
     async def compare(self, account_id: AccountId | None) -> tuple[Comparison, ...]:
         """Books beside broker from a picture taken now; nothing is merged, nothing is sent."""
@@ -498,7 +500,7 @@ class Desk:
         return login.broker.health if login is not None else None
 
     def lanes(self) -> tuple[LaneView, ...]:
-        return tuple(self._view(key, executor) for key, executor in self._lanes.items())
+        return tuple(map(self._view, self._lanes.values()))
 
     def not_ready(self) -> tuple[str, ...]:
         """Why the engine is not ready; empty when it is."""
@@ -532,29 +534,18 @@ class Desk:
             ),
         ]
 
-    def _view(self, key: LaneKey, executor: Executor) -> LaneView:
-        unprotected = self._longest_unprotected(key, executor.lane)
-        return view(executor.lane, self.clock(), executor.doubt_since, unprotected)
+    def _view(self, executor: Executor) -> LaneView:
+        now = self.clock()
+        return view(executor.lane, now, executor.doubt_since, self._longest.seconds(executor.lane, now))
 
     def _heard(self, lane: Lane, news: tuple[News, ...]) -> None:
         self._moved.set()
-        self._longest_unprotected((lane.account_id, lane.contract.name), lane)
+        self._longest.seconds(lane, self.clock())
         for told in news:
             if isinstance(told, Noted) and told.alarm:
                 log.warning("%s %s: %s", lane.account_id, lane.contract.name, told.text)
         if self.on_news is not None and news:
             self.on_news(lane, news)
-
-    def _longest_unprotected(self, key: LaneKey, lane: Lane) -> float:
-        now = self.clock()
-        today = str(contracts.trade_date(now))
-        day, most = self._unprotected.get(key, (today, 0.0))
-        if day != today:
-            most = 0.0
-        if lane.unprotected_since is not None:
-            most = max(most, (now - lane.unprotected_since).total_seconds())
-        self._unprotected[key] = (today, most)
-        return most
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
         if self._tasks is None:

@@ -275,6 +275,9 @@ class Executor:
             done = step(self.lane, event, now, self._limits)
         except Exception as error:
             self._halt(event, error, now)
+            if isinstance(event, CallAccepted | CallRefused | CallNotSent):
+                # It was not taken in, and the lane would wait for it for ever: what became of the call is looked for.
+                self._inbox.put_nowait(AnswerLost(event.call_id, f"unexpected {type(error).__name__} on its answer"))
             return ()
         self._keep(event, done.lane, now, done.commands)
         self._wake = done.wake_at
@@ -282,15 +285,14 @@ class Executor:
 
     def _halt(self, event: Event, error: Exception, now: datetime) -> None:
         """The core met what it was not built for: this lane stops, durably, and says so."""
-        reason = f"unexpected {type(error).__name__} on {type(event).__name__}: {error}"
+        name = self.lane.contract.name
+        way_on = f"look at the broker, then: justtrades resume {self.lane.account_id} {name} --leave"
+        reason = f"unexpected {type(error).__name__} on {type(event).__name__}: {error}; {way_on}"
         log.error("lane %s %s halts: %s", self.lane.account_id, self.lane.contract.name, reason, exc_info=error)
         news: tuple[News, ...] = self._unheard(event, reason)
         if self.lane.halted is None:
-            way_on = (
-                f"look at the broker, then: justtrades resume {self.lane.account_id} {self.lane.contract.name} --leave"
-            )
-            told = f"halted: {reason}; {way_on}"
-            news += (Noted(self.lane.trade.signal_id if self.lane.trade else None, told, alarm=True),)
+            signal_id = self.lane.trade.signal_id if self.lane.trade else None
+            news += (Noted(signal_id, f"halted: {reason}", alarm=True),)
         self._wake = now if self.lane.halted is None else None
         self._keep(event, replace(self.lane, halted=self.lane.halted or reason, news=news), now)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -262,6 +263,22 @@ async def test_a_position_without_its_exit_says_for_how_long(here: World) -> Non
     assert here.view().promise.startswith("NOT protected for 12.")
     assert here.view().unprotected_seconds_today_max > 10
     assert "without its exit for 10 s" in here.said()
+
+
+@played()
+async def test_the_longest_time_without_an_exit_counts_to_its_end_and_outlives_a_crash(here: World) -> None:
+    async def slow(command: Mutation) -> None:
+        if isinstance(command, PlaceOrder) and command.purpose is Purpose.TARGET:
+            await asyncio.sleep(0.7)
+
+    here.broker.before = slow
+    await here.trade(Verb.BUY, RULES)
+    await here.until(lambda: here.view().protected)
+    assert 0.7 <= here.view().unprotected_seconds_today_max < 0.8
+    await here.restart()
+    assert 0.7 <= here.view().unprotected_seconds_today_max < 0.8
+    here.clock.ahead += timedelta(days=1)
+    assert here.view().unprotected_seconds_today_max == 0
 
 
 @played()

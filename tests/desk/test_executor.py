@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from justtrades.broker.port import OrderReport, PositionReport, Unreachable
+from justtrades.broker.port import Gate, OrderReport, PositionReport, Request, Sent, Unreachable
 from justtrades.executor import INBOX_LIMIT
 from justtrades.positions.commands import CancelOrder, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.events import PictureWanted, SignalReceived
@@ -183,10 +183,13 @@ async def test_an_unexpected_error_in_a_step_halts_that_lane_durably_and_says_so
     assert outcome is Outcome.NEEDS_ATTENTION
     assert "halted" in reason
     assert "unexpected ValueError" in here.said()
-    assert here.durable_lane().halted is not None
+    way_on = f"justtrades resume {ACCOUNT} {MNQ} --leave"
+    assert way_on in reason
+    assert way_on in str(here.durable_lane().halted)
     here.broker.price = Decimal(100)
     await here.restart()
     assert here.view().halted
+    assert way_on in str(here.view().halt_reason)
     assert await here.trade(Verb.BUY) is Outcome.NEEDS_ATTENTION
     assert len(here.broker.placed()) == 1
 
@@ -245,6 +248,28 @@ async def test_an_error_of_the_adapter_nobody_expected_leaves_the_call_in_doubt_
     here.broker.read = _at_once
     await here.until(lambda: here.view().quantity == 1)
     assert not here.view().in_doubt
+
+
+@played()
+async def test_an_answer_that_breaks_the_step_is_an_answer_lost_and_the_lane_goes_on_when_it_is_resumed(
+    here: World,
+) -> None:
+    await _flat_lane(here)
+    send = here.broker.send
+
+    async def garbled(request: Request, gate: Gate) -> Sent:
+        await send(request, gate)
+        return Sent(None)  # type: ignore[arg-type]  # what no adapter should say
+
+    here.broker.mute = True
+    here.broker.send = garbled  # type: ignore[method-assign]
+    await here.alert(Verb.BUY)
+    await here.until(lambda: here.view().halted)
+    here.broker.mute, here.broker.send = False, send  # type: ignore[method-assign]
+    await here.desk.resume(ACCOUNT, MNQ, adopt=False, by="a person")
+    await here.until(lambda: here.view().quantity == 1)
+    assert await here.trade(Verb.CLOSE) is Outcome.FILLED
+    assert here.broker.net() == 0
 
 
 @played()

@@ -25,7 +25,7 @@ class LeftAlone(Checker):
 
     def alarmed(self, lane: Lane, text: str) -> None:
         """Where no hand ever acted nothing is foreign, whatever lists and events say for a while."""
-        if "is not ours" not in text and "no order of ours explains" not in text:
+        if not any(words in text for words in ("is not ours", "no order of ours explains", "than our books")):
             return
         place = next(
             (p for p in self.facts.places() if self.facts.lane(p) == (lane.account_id, lane.contract.name)), None

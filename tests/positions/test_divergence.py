@@ -11,7 +11,8 @@ from justtrades.lane_view import view
 from justtrades.positions import book, exits
 from justtrades.positions.adoption import Adoption
 from justtrades.positions.commands import Liquidate
-from justtrades.positions.events import FillBusted, LaneResumed, OrderReported
+from justtrades.positions.differences import differences
+from justtrades.positions.events import FillBusted, LaneResumed, OrderReported, PositionReported
 from justtrades.positions.model import (
     Action,
     BrokerOrderId,
@@ -21,6 +22,7 @@ from justtrades.positions.model import (
     Outcome,
     Purpose,
     RecorderId,
+    SignalDone,
     SignalId,
     Status,
     Verb,
@@ -63,6 +65,44 @@ def test_entries_beside_a_foreign_position_wait_for_a_person() -> None:
     assert (world.outcome(first).outcome, world.outcome(second).outcome) == (Outcome.BLOCKED, Outcome.FILLED)
     assert (world.held, book.foreign_quantity(world.lane), world.net) == (1, 2, 3)
     assert [o.quantity for o in world.working()] == [1], "the exit is for ours alone"
+
+
+def test_a_close_beside_what_is_not_ours_does_not_say_that_the_broker_is_flat() -> None:
+    world = with_foreign(-3)
+    close = world.alert(Verb.CLOSE)
+    world.wait(5)
+    said = world.outcome(close)
+    assert (said.outcome, said.reason) == (
+        Outcome.NO_ACTION,
+        "nothing of ours is held; -3 MNQZ6 at the broker is not ours",
+    )
+
+
+def test_a_close_says_nothing_of_flat_while_the_broker_shows_contracts_that_nothing_explains() -> None:
+    world = started().wait(1)
+    world.net = 2
+    close = world.alert(Verb.CLOSE)
+    world.wait(10)
+    assert not [n for n in world.news if isinstance(n, SignalDone)]
+    world.wait(5)
+    assert world.outcome(close).reason == "nothing of ours is held; +2 MNQZ6 at the broker is not ours"
+
+
+def test_books_that_hold_more_than_the_broker_are_not_called_somebody_elses_position() -> None:
+    world = started()
+    world.alert(Verb.BUY, terms(2))
+    world.wait(5)
+    world.net = 1
+    world.queue.append(PositionReported(1, world.now))
+    world.wait(15)
+    text = "the broker holds 1 MNQZ6 less than our books, and no fill says why"
+    assert world.lane.blocked is not None
+    assert world.lane.blocked.startswith(text)
+    assert text in alarms(world)
+    assert "not ours" not in alarms(world)
+    picture = world.picture()
+    told = differences(world.lane, picture.orders, picture.fills, picture.quantity)
+    assert told == ("position: books +2, broker +1, and no fill says why",)
 
 
 def test_ours_is_closed_beside_what_was_left_and_the_rest_stays() -> None:

@@ -458,13 +458,15 @@ def test_what_is_believed_is_told_and_stops_entries_once() -> None:
     assert world.lane.trade is not None
     lane = replace(world.lane, divergence=Divergence(-1, NOW - 11 * SECOND, seen=2))
     lane = told(lane, picture(world, quantity=1), world=world)
-    text = "the broker holds -1 on MNQZ6 that no order of ours explains"
-    blocked = "a position of {} on MNQZ6 is not ours: it is left alone"
-    assert (lane.foreign, lane.blocked, lane.divergence) == (-1, blocked.format(-1), None)
-    assert alarms(lane) == [Noted(world.lane.trade.signal_id, text, alarm=True)]
+    blocked = (
+        "the broker holds {} MNQZ6 less than our books, and no fill says why: entries wait until a person resumes the "
+        "lane, and then the books follow the broker"
+    )
+    assert (lane.foreign, lane.blocked, lane.divergence) == (-1, blocked.format(1), None)
+    assert alarms(lane) == [Noted(world.lane.trade.signal_id, blocked.format(1), alarm=True)]
     more = replace(lane, divergence=Divergence(-1, NOW - 11 * SECOND, seen=2))
     more = told(more, picture(world, quantity=0), world=world)
-    assert (more.foreign, more.blocked) == (-2, blocked.format(-2))
+    assert (more.foreign, more.blocked) == (-2, blocked.format(2))
 
 
 def test_a_difference_that_comes_to_what_was_left_is_no_alarm() -> None:
@@ -497,7 +499,11 @@ def test_the_signal_of_the_trade_hears_of_what_stands_beside_it() -> None:
     world.by_hand(Action.BUY, 1)
     world.wait(5)
     (said,) = (n for n in world.news if isinstance(n, Noted))
-    assert said == Noted(None, "a position of +1 on MNQZ6 is not ours: it is left alone", alarm=True)
+    text = (
+        "a position of +1 on MNQZ6 is not ours: it is left alone, and entries wait until it is gone or a person "
+        "resumes the lane, to adopt it or to leave it"
+    )
+    assert said == Noted(None, text, alarm=True)
     world = holding()
     world.by_hand(Action.BUY, 1)
     world.wait(5)

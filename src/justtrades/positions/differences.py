@@ -27,6 +27,9 @@ def differences(lane: Lane, orders: Iterable[BrokerOrder], fills: Iterable[Fill]
 
 def _position(lane: Lane, quantity: int) -> Iterable[str]:
     standing = book.standing(lane)
+    if book.lacks(lane):
+        yield f"position: books {standing.held:+d}, broker {quantity:+d}, and no fill says why"
+        return
     if standing.foreign:
         yield f"{standing.foreign:+d} contracts at the broker are not ours"
     if quantity != standing.held + standing.foreign:

@@ -54,7 +54,7 @@ from justtrades.positions.model import (
     ReadKind,
     Status,
 )
-from justtrades.positions.settle import exit_denied, settle, surely_short
+from justtrades.positions.settle import beside_ours, exit_denied, settle, surely_short
 from justtrades.positions.values import replace
 
 NOT_FOUND = "not found at the broker"
@@ -593,10 +593,11 @@ def _compare(
 def _believe(lane: Lane, difference: int) -> Lane:
     foreign = lane.foreign + difference
     lane = replace(lane, foreign=foreign, divergence=None)
-    total = book.standing(lane).foreign
-    if total == lane.left:
+    standing = book.standing(lane)
+    if standing.foreign == lane.left:
         return lane
-    text = f"the broker holds {total:+d} on {lane.contract.name} that no order of ours explains"
+    text = f"the broker holds {standing.foreign:+d} on {lane.contract.name} that no order of ours explains"
+    text = beside_ours(lane, standing) if book.lacks(lane) else text
     lane = replace(lane, blocked=lane.blocked or text)
     return tell(lane, Noted(lane.trade.signal_id if lane.trade else None, text, alarm=True))
 

@@ -267,15 +267,22 @@ def netted(job: Job) -> int:
 def _exit_rules(lane: Lane, job: Job, now: datetime, limits: Limits) -> JobDecision | None:
     signal, held = job.signal, book.held(lane)
     if held == 0:
-        if _holds(lane, job, now, limits) or not looked_since(lane, signal.received_at):
+        if _holds(lane, job, now, limits) or not looked_since(lane, signal.received_at) or not book.agrees(lane):
             return None
-        return Resolve(signal.id, Outcome.NO_ACTION, "already flat at the broker")
+        return Resolve(signal.id, Outcome.NO_ACTION, _nothing_to_close(lane))
     if (owner := owner_says_no(lane, signal)) is not None:
         return Resolve(signal.id, Outcome.NO_ACTION, owner)
     if (signal.verb is Verb.CLOSE_LONG and held < 0) or (signal.verb is Verb.CLOSE_SHORT and held > 0):
         return Resolve(signal.id, Outcome.NO_ACTION, f"{_position(held)}: nothing of that side to close")
     part = min(signal.quantity or abs(held), abs(held))
     return BeginExit(signal.id, held - part * (1 if held > 0 else -1), "close")
+
+
+def _nothing_to_close(lane: Lane) -> str:
+    foreign = book.foreign_quantity(lane)
+    if not foreign:
+        return "already flat at the broker"
+    return f"nothing of ours is held; {foreign:+d} {lane.contract.name} at the broker is not ours"
 
 
 def looked_since(lane: Lane, at: datetime) -> bool:

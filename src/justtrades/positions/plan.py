@@ -103,6 +103,8 @@ def _urgency(lane: Lane) -> Urgency:
 def _sight_needed(lane: Lane, now: datetime, limits: Limits) -> bool:
     if _closing_blind(lane):
         return lane.divergence is None or _since_look(lane, now) >= limits.reread
+    if lane.divergence is None and _flat_in_dispute(lane):
+        return True
     if lane.divergence is not None and _since_look(lane, now) >= look_again(limits, lane.divergence, now):
         return True
     if _ended_unseen(lane):
@@ -140,6 +142,12 @@ def _closing_blind(lane: Lane) -> bool:
     if book.unsettled(lane) or book.in_doubt(lane):
         return False
     return not _seen_since_all_ended(lane, job) or (job.exiting and not book.agrees(lane))
+
+
+def _flat_in_dispute(lane: Lane) -> bool:
+    """A close finds nothing of ours, and what was last seen of the broker's position says otherwise."""
+    closes = bool(lane.jobs) and not lane.jobs[0].signal.verb.enters
+    return closes and book.held(lane) == 0 and book.quiet(lane) and not book.agrees(lane)
 
 
 def _seen_since_all_ended(lane: Lane, job: Job | None) -> bool:

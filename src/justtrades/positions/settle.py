@@ -55,11 +55,25 @@ def _blocked_by_hand(lane: Lane, standing: book.Standing) -> Lane:
     lane = replace(lane, left=left) if left != lane.left else lane
     if standing.foreign == left:
         return replace(lane, blocked=None) if lane.blocked is not None else lane
-    text = f"a position of {standing.foreign:+d} on {lane.contract.name} is not ours: it is left alone"
+    text = beside_ours(lane, standing)
     if lane.blocked is not None:
         return replace(lane, blocked=text) if lane.blocked != text else lane
     signal_id = lane.trade.signal_id if lane.trade else None
     return tell(replace(lane, blocked=text), Noted(signal_id, text, alarm=True))
+
+
+def beside_ours(lane: Lane, standing: book.Standing) -> str:
+    """What blocks entries here, and how they go on: something that is not ours, or that the broker has less of ours."""
+    name, lacks = lane.contract.name, book.lacks(lane)
+    if lacks and lacks == -standing.foreign:
+        return (
+            f"the broker holds {abs(lacks)} {name} less than our books, and no fill says why: entries wait until a "
+            "person resumes the lane, and then the books follow the broker"
+        )
+    return (
+        f"a position of {standing.foreign:+d} on {name} is not ours: it is left alone, and entries wait until it is "
+        "gone or a person resumes the lane, to adopt it or to leave it"
+    )
 
 
 def _short(lane: Lane, standing: book.Standing, now: datetime, limits: Limits) -> Lane:
@@ -234,4 +248,4 @@ def _last_price(lane: Lane, purpose: Purpose) -> book.Price:
     return next((o.price for o in reversed(lane.orders) if o.purpose is purpose), None)
 
 
-__all__ = ["exit_denied", "go_flat", "is_flat", "settle", "still_of_use", "surely_short"]
+__all__ = ["beside_ours", "exit_denied", "go_flat", "is_flat", "settle", "still_of_use", "surely_short"]

@@ -74,6 +74,16 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class Unprotected:
+    """The longest stretch without an exit that a lane knew of, and the trade date it counts for."""
+
+    account_id: AccountId
+    contract: ContractName
+    day: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """The broker's ids that are old news on a lane, the latest last."""
 
@@ -173,6 +183,11 @@ def load_lane(connection: Connection, account_id: AccountId, contract: ContractN
     found = {"b_account": account_id, "b_contract": contract}
     text = connection.execute(_one_lane, found).scalar_one_or_none()
     return codec.lane_from(text) if text is not None else None
+
+
+def unprotected(connection: Connection) -> list[Unprotected]:
+    kept = select(lanes.c.account_id, lanes.c.contract, lanes.c.unprotected_day, lanes.c.unprotected_seconds_max)
+    return [Unprotected(*row) for row in connection.execute(kept.where(lanes.c.unprotected_day.is_not(None)))]
 
 
 def known_ids(connection: Connection, since: datetime, most: int = KNOWN_MOST) -> dict[LaneKey, Known]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Select, Table, literal_column, select
 
+from justtrades.positions import contracts
 from justtrades.store.fees import OF_FILL
 from justtrades.store.tables import (
     REFUSED,
@@ -155,7 +156,7 @@ def list_accounts(connection: Connection) -> list[Row]:
 
 
 def list_lanes(connection: Connection, now: datetime, *, account_id: str | None = None) -> list[Row]:
-    """One row per account × contract ever traded; the longest unprotected stretch is that of `now`'s day."""
+    """One row per account × contract ever traded; the longest unprotected stretch is that of `now`'s trade date."""
     shown = [c for c in lanes.columns if c.name != "state_json"]
     query = _where(select(*shown), {lanes.c.account_id: account_id})
     rows = _rows(connection, query.order_by(lanes.c.account_id, lanes.c.contract))
@@ -247,7 +248,7 @@ def _fill(row: Row) -> Row:
 
 
 def _lane(row: Row, now: datetime) -> Row:
-    today = row["unprotected_day"] == now.date().isoformat()
+    today = row["unprotected_day"] == str(contracts.trade_date(now))
     seconds = row.pop("unprotected_seconds_max") * today
     since = row["unprotected_since"]
     running = (now - since).total_seconds() if since is not None else 0.0

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from justtrades.positions import book, exits
+from justtrades.positions import book, contracts, exits
 from justtrades.positions.model import (
     Action,
     Fill,
@@ -39,7 +39,7 @@ def lane_row(lane: Lane, text: str, at: datetime, unprotected: float) -> Row:
         "halt_reason": lane.halted or exits.entries_stopped(lane),
         "owner_recorder_id": lane.trade.recorder_id if lane.trade else None,
         "unprotected_since": lane.unprotected_since,
-        "unprotected_day": at.date().isoformat(),
+        "unprotected_day": str(contracts.trade_date(at)),
         "unprotected_seconds_max": unprotected,
         "checked_at": lane.checked_at,
         "updated_at": at,
