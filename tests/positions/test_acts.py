@@ -428,6 +428,16 @@ def test_the_rest_of_a_partly_filled_target_keeps_what_is_filled_in_its_size() -
     assert [o.quantity - o.filled for o in world.working()] == [2]
 
 
+def test_the_other_half_of_a_pair_has_a_second_to_leave_by_itself() -> None:
+    world = holding(stop=20)
+    for resting in world.working():
+        resting.sibling = None
+    cancels = sent(world, lambda c: isinstance(c, CancelOrder))
+    world.move("105")
+    world.wait(5)
+    assert (cancels, world.working(), world.lane.trade) == ([1.0], [], None)
+
+
 # ── a trade's record ─────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -233,6 +233,7 @@ def test_a_close_is_withdrawn_when_the_position_has_changed() -> None:
     agreed = replace(world.lane, broker_quantity=2)
     assert withdrawn(agreed, close) is None
     assert withdrawn(replace(agreed, broker_quantity=1), close) == "the position has changed"
+    assert withdrawn(replace(agreed, foreign=1, broker_quantity=3), close) is None
     assert withdrawn(replace(agreed, fills=()), close) == "the position has changed"
     more = replace(close, order=replace(close.order, quantity=3))
     assert withdrawn(agreed, more) == "the position has changed"
@@ -539,6 +540,14 @@ def test_a_rehearsed_add_moves_the_target_by_a_change_of_the_order() -> None:
     assert [type(m) for m in seen.mutations] == [PlaceOrder, ModifyOrder]
     target = seen.lane.orders[1]
     assert (target.quantity, target.price, target.version) == (2, Decimal(106), 2)
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(2, Outcome.FILLED), (4, None)])
+def test_a_rehearsal_lets_three_seconds_pass(seconds: int, outcome: Outcome | None) -> None:
+    world = started()
+    lane = replace(world.lane, entries_again_at=world.now + seconds * SECOND)
+    seen = rehearse(lane, asked(world, Verb.BUY), world.now, world.limits, Decimal(100))
+    assert (seen.done.outcome if seen.done else None) is outcome
 
 
 @pytest.mark.parametrize(
