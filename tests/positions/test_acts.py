@@ -368,6 +368,7 @@ def test_each_target_of_a_position_has_its_share_and_its_stop() -> None:
     world.wait(5)
     assert sorted(legs(world)) == [("105.00", 2), ("110.00", 1), ("98.00", 1), ("98.00", 2)]
     pairs = [c for c in world.commands if isinstance(c, PlaceOrder) and c.other is not None]
+    assert {o.signal_id for c in pairs for o in (c.order, c.other) if o} == {"s1"}
     assert [(c.order.leg, c.other.leg) for c in pairs if c.other] == [(0, 0), (1, 1)]
     assert [(c.order.oco, c.order.status) for c in pairs] == [(None, Status.SENDING)] * 2
     world.move("105")

@@ -312,6 +312,12 @@ def close_signal(world: World) -> Signal:
     return Signal(SignalId("c"), Verb.CLOSE, world.now, world.now + 30 * SECOND, RecorderId("r"))
 
 
+def test_a_signal_of_several_accounts_ended_as_the_best_of_them() -> None:
+    assert Outcome.best([Outcome.NEEDS_ATTENTION, Outcome.FILLED, Outcome.BLOCKED]) is Outcome.FILLED
+    assert Outcome.best([Outcome.BLOCKED, Outcome.NO_ACTION]) is Outcome.NO_ACTION
+    assert Outcome.best([Outcome.EXPIRED, Outcome.KILLED, Outcome.NOT_PLACED]) is Outcome.NOT_PLACED
+
+
 # ── sizes ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
