@@ -209,6 +209,11 @@ def test_an_entry_that_ended_unfilled_is_kept_until_a_picture_says_that_it_staye
     assert (world.lane.jobs, world.outcome(signal).reason) == ((), "the broker ended it unfilled (canceled)")
 
 
+def test_what_protects_goes_on_when_entries_rest() -> None:
+    protects = [urgency for urgency in Urgency if urgency.protects]
+    assert protects == [u for u in Urgency if u not in (Urgency.RECONCILE, Urgency.ENTER, Urgency.SHOW)]
+
+
 # ── entries ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
