@@ -263,6 +263,8 @@ def test_a_check_that_said_no_stops_what_opens_and_nothing_that_closes(held: int
         (2, Verb.CLOSE, 5, Outcome.FILLED, "closed 2 MNQZ6, flat"),
         (2, Verb.CLOSE_SHORT, None, Outcome.NO_ACTION, "long 2: nothing of that side to close"),
         (-2, Verb.CLOSE_LONG, None, Outcome.NO_ACTION, "short 2: nothing of that side to close"),
+        (1, Verb.CLOSE_SHORT, None, Outcome.NO_ACTION, "long 1: nothing of that side to close"),
+        (-1, Verb.CLOSE_LONG, None, Outcome.NO_ACTION, "short 1: nothing of that side to close"),
         (1, Verb.CLOSE_LONG, None, Outcome.FILLED, "closed 1 MNQZ6, flat"),
         (-1, Verb.CLOSE_SHORT, None, Outcome.FILLED, "closed 1 MNQZ6, flat"),
     ],
