@@ -20,6 +20,7 @@ from justtrades.positions.events import (
     PositionReported,
     ReadFailed,
     Restarted,
+    TimePassed,
 )
 from justtrades.positions.machine import fold_in
 from justtrades.positions.model import (
@@ -40,6 +41,7 @@ from justtrades.positions.model import (
     Purpose,
     Read,
     ReadKind,
+    Short,
     SignalId,
     Status,
     Verb,
@@ -508,3 +510,18 @@ def test_the_signal_of_the_trade_hears_of_what_stands_beside_it() -> None:
     world.by_hand(Action.BUY, 1)
     world.wait(5)
     assert [n.signal_id for n in world.news if isinstance(n, Noted) and n.alarm] == [SignalId("s1")]
+
+
+@pytest.mark.parametrize(("seen", "shown", "sure"), [(29.9, 1, 0), (30.0, 1, 1), (30.0, 2, 0)])
+def test_what_the_broker_lacks_is_sure_when_pictures_agree_half_a_minute_after_it_was_told(
+    seen: float, shown: int, sure: int
+) -> None:
+    world = holding(2)
+    lane = replace(
+        world.lane,
+        foreign=-1,
+        short=Short(1, NOW),
+        checked_at=NOW + seen * SECOND,
+        broker_quantity=shown,
+    )
+    assert told(lane, TimePassed(), world=world).short == Short(1, NOW, sure)
