@@ -51,7 +51,8 @@ class Protected(Checker):
             self.before = {place: self.facts.standing(place) for place in self.facts.places()}
 
     def _pays(self, version: Entity) -> None:
-        """A target is beyond the average when it is placed (what filled a moment ago is not judged yet)."""
+        """A target is beyond the average when it is placed (what filled a moment ago is not judged yet, nor what a
+        person took over: of contracts that an undone close left standing, the ledger's average is not their price)."""
         order_id = version["orderId"]
         place = self.facts.place(order_id)
         standing, waited = self.before.get(place), self.condition.now - self.filled_at.get(place, 0.0)
@@ -59,6 +60,7 @@ class Protected(Checker):
             standing is None
             or not standing.ours
             or not self.facts.ours(order_id)
+            or place in self.facts.taken
             or (waited < SETTLES and not self.condition.always_calm)
         ):
             return

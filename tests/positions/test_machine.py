@@ -227,6 +227,27 @@ def test_an_order_that_never_arrived_is_not_placed_and_never_sent_again() -> Non
     assert (world.net, len(sent(world, Purpose.ENTRY))) == (0, 1)
 
 
+def test_the_receipt_tells_how_the_search_for_an_order_ended() -> None:
+    def told(world: World, signal: str) -> list[str]:
+        return [n.text for n in world.news if isinstance(n, Noted) and n.signal_id == signal]
+
+    absent = started()
+    absent.reach = lambda c: not isinstance(c, PlaceOrder)
+    signal = absent.alert(Verb.BUY)
+    absent.wait(20)
+    (said,) = told(absent, signal)
+    assert said == "the entry without an answer is not at the broker: 6 clean looks in 15.0 s did not show it"
+    late = started()
+    late.hides = True
+    signal = late.alert(Verb.BUY)
+    late.wait(2)
+    late.show_hidden()
+    late.queue.clear()  # no event tells of it
+    late.wait(5)
+    (said,) = told(late, signal)
+    assert said == "the entry without an answer was found at the broker as 1010, after 2 looks that did not show it"
+
+
 def test_an_entry_found_late_and_filled_is_adopted_and_protected() -> None:
     world = started()
     world.hides = True

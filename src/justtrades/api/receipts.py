@@ -14,7 +14,7 @@ from justtrades.positions.rules import Rule
 from justtrades.store.reads import Receipt, Row
 from justtrades.store.signals import content_hash
 
-_SHOWN = ("order_id", "action", "quantity", "order_type", "price", "purpose", "reason", "text", "on")
+_SHOWN = ("order_id", "action", "quantity", "order_type", "price", "purpose", "reason", "text", "why", "on")
 
 
 class NoteOut(Given):

@@ -162,7 +162,14 @@ def _bind(lane: Lane, order: Order, broker_id: BrokerOrderId) -> Lane:
     if order.broker_id is not None:
         return lane
     status = max(order.status, Status.SENT)
+    if order.doubt is not None:
+        text = f"the {order.purpose} without an answer was found at the broker as {broker_id}, {_search(order.doubt)}"
+        lane = tell(lane, Noted(order.signal_id, text))
     return put(lane, replace(order, broker_id=broker_id, status=status, doubt=None, unsent=False))
+
+
+def _search(doubt: Doubt) -> str:
+    return f"after {doubt.looks} looks that did not show it" if doubt.looks else "before any look missed it"
 
 
 def _end(order: Order, status: Status, now: datetime, reason: str, text: str = "") -> Order:
@@ -495,6 +502,9 @@ def _count_negatives(lane: Lane, began_at: datetime, now: datetime, limits: Limi
         doubt = replace(doubt, looks=doubt.looks + 1, negatives=doubt.negatives + 1, last_look=last, clean=True)
         doubt = replace(doubt, reads=doubt.reads + requests)
         if doubt.negatives >= limits.clean_negatives and began_at - doubt.since >= limits.settle * 0.99:
+            text = f"the {order.purpose} without an answer is not at the broker: {doubt.negatives} clean looks in "
+            text += f"{(began_at - doubt.since).total_seconds():.1f} s did not show it"
+            lane = tell(lane, Noted(order.signal_id, text))
             lane = put(lane, _end(order, Status.ABSENT, now, order.reason or NOT_FOUND))
         else:
             lane = put(lane, replace(order, doubt=doubt))
