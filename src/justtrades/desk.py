@@ -42,7 +42,7 @@ from justtrades.lane_view import LaneView, view
 from justtrades.login import LaneReport, Link, Login, lane_in
 from justtrades.notices import Kind, Notify, silent
 from justtrades.overdue import Overdue
-from justtrades.past import Past, Remembered
+from justtrades.past import Past
 from justtrades.positions import book, contracts
 from justtrades.positions.commands import Urgency
 from justtrades.positions.contracts import RollRule
@@ -247,7 +247,9 @@ class Desk:
         return self._links.setdefault(connection_id, Link(lambda: AuditId(self.database.new_id())))
 
     def _wake_lane(self, lane: Lane, known: Known) -> None:
-        executor = self._start(lane, Past(Remembered(known.orders), Remembered(known.fills)))
+        past = Past()
+        past.add(known.orders, known.fills, self.clock())
+        executor = self._start(lane, past)
         executor.mark_saved()
         executor.tell(Restarted())
         executor.tell(KillSwitched(on=self.switch.on))

@@ -259,8 +259,8 @@ class Dispatch:
         seen = login.last_seen(account.broker_account_id, record.name) if login is not None else None
         if seen is not None and seen.lane.quantity == 0:
             # What traded here before this lane existed is not its news.
-            executor.past.orders.add(o.broker_id for o in seen.lane.orders)
-            executor.past.fills.add(f.id for f in seen.lane.fills)
+            old = seen.lane
+            executor.past.add((o.broker_id for o in old.orders), (f.id for f in old.fills), seen.began_at)
             executor.tell(PictureTaken(seen.began_at, (), (), 0, streaming=True))
         return executor
 

@@ -311,7 +311,7 @@ class Executor:
             self._sights.pop(type(event), None)
             self._sights[type(event)] = row
         self._news += after.news
-        self.past.let_go(after.news)
+        self.past.let_go(after.news, now)
         known = replace(after, news=())
         self.lane = known if changed else self._unchanged(known)
         self._watch_doubt()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from justtrades.positions.events import (
@@ -34,20 +34,25 @@ T = TypeVar("T")
 
 REMEMBERED = 20_000
 """Ids of finished orders, and of their fills, one lane remembers to recognise old news."""
+REMEMBERED_FOR = timedelta(days=7)
+"""The broker tells a session again, and a session is no longer than this, holidays included."""
 
 
-class Remembered(dict[T, None]):
-    """The newest so many ids; the oldest are forgotten. A session's repeats are far fewer."""
+class Remembered(dict[T, datetime]):
+    """The newest so many ids of a week, each with when it was let go; the oldest are forgotten."""
 
-    def __init__(self, ids: Iterable[T] = (), most: int = REMEMBERED) -> None:
+    def __init__(self, most: int = REMEMBERED) -> None:
         super().__init__()
         self._most = most
-        self.add(ids)
 
-    def add(self, ids: Iterable[T]) -> None:
-        self.update(dict.fromkeys(ids))
-        for oldest in [*islice(self, max(len(self) - self._most, 0))]:
-            del self[oldest]
+    def add(self, ids: Iterable[T], at: datetime) -> None:
+        self.update(dict.fromkeys(ids, at))
+        while self and (len(self) > self._most or self._oldest < at - REMEMBERED_FOR):
+            del self[next(iter(self))]
+
+    @property
+    def _oldest(self) -> datetime:
+        return next(iter(self.values()))
 
 
 @dataclass(slots=True)
@@ -83,8 +88,12 @@ class Past:
     def _new_fills(self, fills: tuple[Fill, ...], lane: Lane) -> tuple[Fill, ...]:
         return tuple(f for f in fills if not self.is_old(OrderFilled(f), lane))
 
-    def let_go(self, news: tuple[News, ...]) -> None:
+    def add(self, orders: Iterable[BrokerOrderId], fills: Iterable[FillId], at: datetime) -> None:
+        self.orders.add(orders, at)
+        self.fills.add(fills, at)
+
+    def let_go(self, news: tuple[News, ...], now: datetime) -> None:
         for told in news:
             if isinstance(told, LetGo):
-                self.orders.add(o.broker_id for o in told.orders if o.broker_id is not None)
-                self.fills.add(f.id for f in told.fills)
+                orders = (o.broker_id for o in told.orders if o.broker_id is not None)
+                self.add(orders, (f.id for f in told.fills), now)

@@ -147,7 +147,7 @@ class World:
         done = step(self.lane, event, self.now, self.limits)
         self.lane, self.wake = done.lane, done.wake_at
         self.news += done.lane.news
-        self.past.let_go(done.lane.news)
+        self.past.let_go(done.lane.news, self.now)
         for command in done.commands:
             self.commands.append(command)
             self.queue += self.answer(command, self.carry_out(command)) if self.reach(command) else self.lose(command)

@@ -43,7 +43,7 @@ class Racing(World):
         done = step(self.lane, self.past.news_in(event, self.lane), self.now, self.limits)
         self.lane, self.wake = done.lane, done.wake_at
         self.news += done.lane.news
-        self.past.let_go(done.lane.news)
+        self.past.let_go(done.lane.news, self.now)
         self.commands += done.commands
         self.under_way += done.commands
         if self.closes_under_way and self._hand_unheard:

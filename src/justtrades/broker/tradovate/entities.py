@@ -10,14 +10,14 @@ say is complete enough to be acted on, and different from what was said before:
 * everything waits for the contract's name.
 
 What stays away is *wanted*: somebody looks it up, and if that finds nothing the report goes without it. An
-ended order never lives again, whatever a late or stale row says. Ended orders are forgotten after a day. Times
-are the event loop's seconds.
+ended order never lives again, whatever a late or stale row says. Ended orders are forgotten after a day, and no
+sooner: a picture lists a whole session, and what of it is not known here would be asked for again. What belongs to
+no order is forgotten, too. Times are the event loop's seconds.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -35,6 +35,7 @@ from justtrades.broker.port import (
     Report,
 )
 from justtrades.broker.tradovate import fees, wire
+from justtrades.broker.tradovate.kept import WHOLE, merged, old
 from justtrades.broker.tradovate.wire import Parts, Place, Row
 from justtrades.positions.model import (
     BrokerAccountId,
@@ -46,8 +47,6 @@ from justtrades.positions.model import (
     Status,
 )
 
-WHOLE = frozenset({"account", "accountRiskStatus"})
-"""Rows that replace the one before: a lock that is lifted shows only by the field's absence."""
 RISKS = ("accountRiskStatus", "userAccountAutoLiq")
 OF_ACCOUNT = WHOLE | {"userAccountAutoLiq"}
 """What an account's standing is made of; all three have its id (protocol.md section 1)."""
@@ -58,6 +57,7 @@ PARENT = {
     "fill": "orderId",
     "commandReport": "commandId",
 }
+OF_ORDER = tuple(kind for kind, parent in PARENT.items() if parent == "orderId")
 KEPT = frozenset({"order", "contract", "position", "fillFee", *OF_ACCOUNT, *PARENT})
 REASON_WAIT, COMMAND_WAIT, ORDER_WAIT = 0.3, 1.0, 1.0
 TRY_AGAIN = 1.0
@@ -95,13 +95,14 @@ TRIES = {Lack.ORDER: 5, Lack.COMMAND: 5, Lack.REASON: 2, Lack.CONTRACT: 5}
 class Memory:
     def __init__(self) -> None:
         self._rows: dict[str, dict[int, dict[str, Any]]] = {kind: {} for kind in KEPT}
-        self._children: dict[tuple[str, int], set[int]] = defaultdict(set)
+        self._children: dict[str, dict[int, tuple[int, ...]]] = {kind: {} for kind in PARENT}
+        """Ids by kind and parent."""
         self._bound: dict[int, ClientOrderId] = {}
         self._said: dict[int, BrokerOrder] = {}
         self._fills_said: set[int] = set()
         self._busts_said: set[int] = set()
         self._fees_said: dict[int, Decimal] = {}
-        self._lone_fees: set[int] = set()
+        self._lone: set[tuple[str, int]] = set()
         self._dirty: dict[int, None] = {}
         self._direct: list[tuple[str, int]] = []
         self._wanted: dict[Want, _Wanted] = {}
@@ -126,13 +127,11 @@ class Memory:
         if deleted:
             self._delete(kind, row_id)
             return
-        known = {} if _is_whole(kind, row) else self._rows[kind].get(row_id, {})
-        if kind == "order":
-            row = _not_back(known, row)
-        merged = {**known, **row}
-        if merged != self._rows[kind].get(row_id):
-            self._rows[kind][row_id] = merged
-            self._note(kind, row_id, merged)
+        known = self._rows[kind].get(row_id)
+        now = merged(kind, known or {}, row)
+        if now != known:
+            self._rows[kind][row_id] = now
+            self._note(kind, row_id, now)
 
     def _delete(self, kind: str, row_id: int) -> None:
         """An account that is deleted is one that is not listed; a risk status that is deleted holds nothing back."""
@@ -170,7 +169,9 @@ class Memory:
         parent = wire.number(row, PARENT[kind])
         if parent is None:
             return None
-        self._children[kind, parent].add(row_id)
+        siblings = self._children[kind].get(parent, ())
+        if row_id not in siblings:
+            self._children[kind][parent] = (*siblings, row_id)
         if kind != "commandReport":
             return parent
         return wire.number(self._rows["command"].get(parent, {}), "orderId")
@@ -306,7 +307,9 @@ class Memory:
 
     def order(self, order_id: int) -> BrokerOrder | None:
         """The order as far as it is known; None when it is not, or its status says nothing."""
-        return wire.joined(self.parts(order_id)) if order_id in self._rows["order"] else None
+        found = wire.joined(self.parts(order_id)) if order_id in self._rows["order"] else None
+        said = self._said.get(order_id)
+        return said if found == said else found  # one object, however many pictures show it
 
     def parts(self, order_id: int) -> Parts:
         commands = self._of("command", order_id)
@@ -352,20 +355,50 @@ class Memory:
         return [{**row, wire.LISTED: False} for i, row in self._rows["account"].items() if i not in listed]
 
     def forget(self, now: datetime) -> None:
-        """Drop what ended orders left behind a day ago."""
-        for order_id in [o for o, row in self._rows["order"].items() if _old(row, now - KEPT_FOR)]:
+        """Drop what ended orders left behind a day ago, what belongs to nothing, and positions of former days."""
+        for order_id in [o for o, row in self._rows["order"].items() if old(row, now - KEPT_FOR)]:
             self._drop(order_id)
         for want in [w for w, state in self._wanted.items() if state.given_up]:
             if want.lack is Lack.ORDER and want.id not in self._rows["order"]:
                 self._drop(want.id)
-        self._drop_lone_fees()
+        self._drop_lone()
+        self._drop_former_positions()
 
-    def _drop_lone_fees(self) -> None:
-        """Fees whose fill was not here the last time either: it is forgotten, or never came."""
-        lone = self._rows["fillFee"].keys() - self._rows["fill"].keys()
-        for fill_id in lone & self._lone_fees:
-            self._drop_fee(fill_id)
-        self._lone_fees = lone - self._lone_fees
+    def _drop_lone(self) -> None:
+        """What had nothing to belong to the last time either: that is forgotten, or never came."""
+        lone = self._found_lone()
+        for kind, of in lone & self._lone:
+            match kind:
+                case "order":
+                    self._drop(of)
+                case "command":
+                    self._drop_children("commandReport", of)
+                case _:
+                    self._drop_fee(of)
+        self._lone = lone - self._lone
+
+    def _found_lone(self) -> set[tuple[str, int]]:
+        """Orders, commands and fills of which only what belongs to them is known: kind and id."""
+        named = {order_id for kind in OF_ORDER for order_id in self._children[kind]} | self._bound.keys()
+        orders = named - self._rows["order"].keys()
+        commands = self._children["commandReport"].keys() - self._rows["command"].keys()
+        fills = self._rows["fillFee"].keys() - self._rows["fill"].keys()
+        return {
+            *(("order", of) for of in orders),
+            *(("command", of) for of in commands),
+            *(("fill", of) for of in fills),
+        }
+
+    def _drop_former_positions(self) -> None:
+        """There may be a row per trade date (`wire.position_order`): only the newest of a place tells anything."""
+        rows = self._rows["position"]
+        for row_id in [i for i, row in rows.items() if self._is_former(row)]:
+            del rows[row_id]
+
+    def _is_former(self, position: Row) -> bool:
+        where = wire.place(position)
+        newest = self._positions.get(where) if where else None
+        return newest is not None and wire.position_order(position) < wire.position_order(newest)
 
     def _drop_fee(self, fill_id: int) -> None:
         self._rows["fillFee"].pop(fill_id, None)
@@ -374,11 +407,11 @@ class Memory:
     def _drop(self, order_id: int) -> None:
         for command in self._ids("command", order_id):
             self._drop_children("commandReport", command)
-        self._fills_said -= self._ids("fill", order_id)
-        self._busts_said -= self._ids("fill", order_id)
+        self._fills_said.difference_update(self._ids("fill", order_id))
+        self._busts_said.difference_update(self._ids("fill", order_id))
         for fill_id in self._ids("fill", order_id):
             self._drop_fee(fill_id)
-        for kind in ("orderVersion", "command", "executionReport", "fill"):
+        for kind in OF_ORDER:
             self._drop_children(kind, order_id)
         self._rows["order"].pop(order_id, None)
         for known in (self._bound, self._said, self._seen):
@@ -387,30 +420,12 @@ class Memory:
             self._has(lack, order_id)
 
     def _drop_children(self, kind: str, parent: int) -> None:
-        for row_id in self._children.pop((kind, parent), set()):
+        for row_id in self._children[kind].pop(parent, ()):
             self._rows[kind].pop(row_id, None)
 
-    def _ids(self, kind: str, parent: int) -> set[int]:
-        return self._children.get((kind, parent), set())
+    def _ids(self, kind: str, parent: int) -> tuple[int, ...]:
+        return self._children[kind].get(parent, ())
 
     def _of(self, kind: str, parent: int) -> list[Row]:
         rows = self._rows[kind]
         return [rows[row_id] for row_id in sorted(self._ids(kind, parent)) if row_id in rows]
-
-
-def _is_whole(kind: str, row: Row) -> bool:
-    """An account without its name is a part of one, to be merged like any other."""
-    return kind in WHOLE and (kind != "account" or wire.word(row, "name") is not None)
-
-
-def _not_back(known: Row, row: Row) -> Row:
-    """`row` without a status that would bring an ended order back, or weaken how it ended."""
-    before, after = wire.status(known), wire.status(row)
-    if before is None or not before.ended or (after is not None and after >= before):
-        return row
-    return {name: value for name, value in row.items() if name != "ordStatus"}
-
-
-def _old(row: Mapping[str, Any], limit: datetime) -> bool:
-    status, at = wire.status(row), wire.moment(row, "timestamp")
-    return bool(status and status.ended and at and at < limit)
