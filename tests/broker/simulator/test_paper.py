@@ -79,6 +79,26 @@ async def test_embedded_it_yields_its_base_url_and_ends_with_the_block(tmp_path:
         await httpx.AsyncClient().get(f"{url}/account/list")
 
 
+async def test_embedded_it_knows_its_tokens_over_a_restart_and_keeps_them_to_itself(tmp_path: Path) -> None:
+    async with embedded(tmp_path / "ledger.db", market="still") as url, visiting(url) as rest:
+        token = rest.token
+    assert (tmp_path / "ledger.sessions").stat().st_mode & 0o077 == 0
+    for _ in range(2):
+        async with embedded(tmp_path / "ledger.db", market="still") as url, httpx.AsyncClient() as http:
+            answer = await http.get(f"{url}/account/list", headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 200
+
+
+async def test_embedded_it_stands_where_it_stood_before_unless_somebody_else_does(tmp_path: Path) -> None:
+    async with embedded(tmp_path / "ledger.db", market="still") as first:
+        pass
+    async with embedded(tmp_path / "ledger.db", market="still") as second:
+        assert second == first
+    with listen("127.0.0.1", int(first.removesuffix("/v1").rpartition(":")[2])):
+        async with embedded(tmp_path / "ledger.db", market="still") as third:
+            assert third != first
+
+
 async def test_it_ends_although_sockets_are_open_and_calls_stall(tmp_path: Path) -> None:
     async with trading(tmp_path) as rest, synced(rest):
         await rest.fault("stall:600", "account/list")

@@ -92,9 +92,26 @@ async def embedded(
 
     `tell` hears one line for each fault that strikes.
     """
-    paper = Paper(ledger_path, market=market, seed=seed, port=port, options=Options(tell=tell))
+    options, kept = Options(tell=tell, sessions=Path(ledger_path).with_suffix(".sessions")), _port_file(ledger_path)
+    paper = Paper(ledger_path, market=market, seed=seed, port=port or _port_before(kept), options=options)
     async with serve_paper(paper) as url:
+        with suppress(OSError):
+            kept.write_text(url.removesuffix("/v1").rpartition(":")[2], encoding="ascii")
         yield url
+
+
+def _port_file(ledger_path: Path | str) -> Path:
+    return Path(ledger_path).with_suffix(".port")
+
+
+def _port_before(kept: Path) -> int:
+    """Where it was found before its restart, so that it is the same broker to its clients; 0 when that is taken."""
+    try:
+        port = int(kept.read_text(encoding="ascii"))
+        with listen("127.0.0.1", port):
+            return port
+    except (OSError, ValueError, OverflowError):
+        return 0
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
 from starlette.applications import Starlette
@@ -41,6 +42,8 @@ class Options:
     limits: Limits | None = None
     exchange_hours: bool = False
     tell: Callable[[str], None] | None = None
+    sessions: Path | None = None
+    """A file that keeps them over a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def build(floor: Floor, options: Options | None = None) -> House:
     options = options or Options()
     doors = Doors(floor.clock, by_calendar=options.exchange_hours)
     diary = Diary(floor.clock, options.tell)
-    sessions = Sessions(options.users, options.token_lifetime)
+    sessions = Sessions(options.users, options.token_lifetime, options.sessions)
     counter = Counter(floor, sessions, limits=options.limits, doors=doors, diary=diary)
     sockets = Sockets(counter, options.timing, Random(options.seed))
     armory = Armory(counter, sockets, doors)
