@@ -208,20 +208,30 @@ class Dispatch:
         tries = 0
         while True:
             try:
-                if await self._ask_and_deliver(arrival, route):
-                    return
+                async with asyncio.timeout(self._patience(arrival)):
+                    if await self._ask_and_deliver(arrival, route):
+                        return
             except Refused as error:
                 text = f"the broker does not know the contract: {error}"
                 self.end_route(arrival.signal_id, route.account_id, Outcome.REJECTED, text)
                 return
             except BrokerError as error:
                 log.info("signal %s waits: %s", arrival.signal_id, error)
+            except TimeoutError:
+                log.info("signal %s waited in vain for its contract", arrival.signal_id)
             if arrival.reading.verb.enters and self.clock() >= arrival.expires_at:
                 text = "too old to be sent: the broker could not be asked for the contract in time"
                 self.end_route(arrival.signal_id, route.account_id, Outcome.EXPIRED, text)
                 return
             tries += 1
             await asyncio.sleep(min(0.2 * 2.0 ** min(tries, 5), 5.0) * (0.5 + self.rng.random() / 2))
+
+    def _patience(self, arrival: Arrival) -> float | None:
+        """Seconds an answer is waited for: an entry only until it is too old. A question may wait for its turn in the
+        login's budget for much longer; a close waits with it."""
+        if not arrival.reading.verb.enters:
+            return None
+        return max((arrival.expires_at - self.clock()).total_seconds(), 0.0)
 
     async def _ask_and_deliver(self, arrival: Arrival, route: Route) -> bool:
         account, judged = self.accounts.get(route.account_id), self._judge(arrival, route)

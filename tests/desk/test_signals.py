@@ -101,6 +101,19 @@ async def test_an_entry_that_waits_for_its_contract_keeps_no_close_of_another_wa
 
 
 @played()
+async def test_an_entry_whose_contract_is_never_told_ends_when_it_is_too_old(here: World) -> None:
+    """A look-up may wait for its turn in the budget of an hour; the entry does not."""
+    here.broker.read = _forever
+    entry = await here.alert(Verb.BUY)
+    assert await here.outcome(entry) == (
+        Outcome.EXPIRED,
+        "too old to be sent: the broker could not be asked for the contract in time",
+    )
+    here.broker.read = _at_once
+    assert await here.trade(Verb.BUY) is Outcome.FILLED
+
+
+@played()
 async def test_two_spellings_of_one_contract_at_once_make_one_lane(here: World) -> None:
     here.broker.read = _slow
     spellings = ("MNQ1!", "MNQZ6", "CME_MINI:MNQ1!")

@@ -220,5 +220,18 @@ def test_ids_rise_within_one_moment_and_when_the_clock_is_set_back(clock: Clock)
     assert made[-1] >= floor(clock.now) > made[-2]
 
 
+async def test_ids_rise_over_a_restart_while_the_clock_was_set_back(
+    db: Database, newest_url: str, clock: Clock
+) -> None:
+    """What waits is worked off in the order of its ids: the later signal must not go first."""
+    before = (await send(db)).signal_id
+    clock.advance(-8)
+    restarted = Database(newest_url, clock=clock)
+    await restarted.open()
+    after = restarted.new_id()
+    await restarted.close()
+    assert after > before
+
+
 def test_ids_of_a_seeded_run_are_the_same_again(clock: Clock) -> None:
     assert Ids(clock, random.Random(7)).new() == Ids(clock, random.Random(7)).new()

@@ -2,6 +2,7 @@
 
 An id is 26 characters of Crockford's base 32 (the ULID layout): 48 bits of milliseconds, 80 bits of chance.
 Two made in the same millisecond, or after the clock was set back, still rise: the later is the earlier plus one.
+What was made before a restart is told by `rise_above`, for a clock may be set back while nothing runs.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ class Ids:
         self._last = self._last + 1 if same_moment else fresh
         return _text(self._last)
 
+    def rise_above(self, made: str) -> None:
+        """No id from now on is smaller than `made`, whatever the clock says. One of another make says nothing."""
+        if len(made) == 26 and set(made) <= set(_ALPHABET):
+            self._last = max(self._last, _number(made))
+
 
 def floor(at: datetime) -> str:
     """The smallest id made at `at` or later: ids compare with it as their moments do."""
@@ -43,6 +49,13 @@ def floor(at: datetime) -> str:
 
 def _milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // _MILLISECOND
+
+
+def _number(text: str) -> int:
+    number = 0
+    for letter in text:
+        number = number << 5 | _ALPHABET.index(letter)
+    return number
 
 
 def _text(number: int) -> str:

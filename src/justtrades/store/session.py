@@ -15,11 +15,12 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, func, inspect, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from justtrades.store import engines
 from justtrades.store.ids import Clock, Ids
+from justtrades.store.tables import Audit, Signal
 from justtrades.store.writer import QUEUE_LIMIT, InlineWriter, Job, NotDurable, TaskWriter, ThreadWriter, Writer
 
 __all__ = ["Database", "NotDurable"]
@@ -64,6 +65,8 @@ class Database:
                 await self._open_sqlite(stack)
             else:
                 await self._open_postgres(stack)
+            for made in await self.read(_newest_ids):
+                self.ids.rise_above(made)
             self._lifetime = stack.pop_all()
 
     async def close(self) -> None:
@@ -166,6 +169,16 @@ def _open_connection(engine: Engine, memory: bool) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def _newest_ids(connection: Connection) -> list[str]:
+    """The last ids given before this start; none in a database without a schema."""
+    found = [
+        connection.execute(select(func.max(row.id))).scalar()
+        for row in (Signal, Audit)
+        if inspect(connection).has_table(row.__tablename__)
+    ]
+    return [made for made in found if made is not None]
 
 
 def _read(engine: Engine, work: Callable[[Connection], T]) -> T:
