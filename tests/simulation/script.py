@@ -590,6 +590,9 @@ async def _rest(world: World) -> None:
     await asyncio.sleep(SOON)
     if world.seed % PATIENT == 0 or not world.watch.is_at_rest():
         await asyncio.sleep(CALM - SOON)
+    until = loop.seconds() + SOON
+    while world.watch.has_acted and loop.seconds() < until:  # noqa: ASYNC110 - events are on their way, and nobody knows which
+        await asyncio.sleep(1)
     if world.facts.broken:
         return
     world.watch.at_rest()

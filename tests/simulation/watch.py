@@ -15,12 +15,16 @@ from tests.simulation import loop
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+EVENTS_TAKE = 2.0
+"""Seconds."""
+
 
 class Watch:
     def __init__(self, world: World) -> None:
         self._world = world
         self.condition = Condition()
         self.checkers: list[Checker] = [make(world.facts, self.condition) for make in CHECKERS]
+        self._acted_at = 0.0
         self._by_moment: dict[str, list[Checker]] = {}
 
     @property
@@ -29,6 +33,8 @@ class Watch:
 
     def wrote(self, sent: Written) -> None:
         self.condition.under_way[id(sent)] = loop.seconds()
+        if sent.mutates:
+            self._acted_at = loop.seconds()
         self._all("written", lambda checker: checker.written(sent))
 
     def over(self, sent: Written) -> None:
@@ -61,9 +67,17 @@ class Watch:
     def ticked(self) -> None:
         self._all("ticked", lambda checker: checker.ticked())
 
+    @property
+    def has_acted(self) -> bool:
+        """Something was asked of the broker a moment ago, and its events may be on their way."""
+        return loop.seconds() - self._acted_at < EVENTS_TAKE
+
     def is_at_rest(self) -> bool:
-        """Whether nothing would be amiss if this were the end; nothing is kept of what would be."""
-        facts = self._world.facts
+        """Whether nothing would be amiss if this were the end, and nothing is going to happen by itself: a lane that
+        stopped may yet cut its exits. Nothing is kept of what would be amiss."""
+        facts, desk = self._world.facts, self.condition.desk
+        if self.has_acted or desk is None or any(lane.halted for lane in desk.lanes()):
+            return False
         before = len(facts.broken)
         for checker in self._concerned("at_rest"):
             checker.at_rest()
