@@ -1,4 +1,7 @@
-"""I10: one mutating command in flight per lane; entries leave in the order their signals were accepted."""
+"""I10: one mutating command in flight per lane; entries leave in the order their signals were accepted.
+
+But an alert of a followed strategy that waits for the one missing before it (`on_gap: hold`) lets that one go first.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from tests.invariants.checker import Checker, Written
 from tests.invariants.facts import Place
 
 ENTRY = "select signal_id from orders where id = ? and purpose = 'entry'"
+HOLDS = """select count(*) from signals where id in (?, ?) and cast(raw as text) like '%prev_market_position%'
+           and json_extract(recorder_json, '$.on_gap') = 'hold'"""
 
 
 @dataclass
@@ -28,7 +33,7 @@ class InOrder(Checker):
             signal_id = self.facts.one(ENTRY, client_id)
             if signal_id is None:
                 continue
-            if signal_id < self.last.get(place, ""):
+            if signal_id < self.last.get(place, "") and self.facts.one(HOLDS, signal_id, self.last[place]) != 2:
                 self.broken(f"{self.facts.shown(place)}: signal {signal_id} entered after {self.last[place]}")
             self.last[place] = signal_id
 

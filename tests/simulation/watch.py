@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from justtrades.broker.simulator.tape import Event
+from justtrades.lane_view import LaneView
 from justtrades.positions.model import Lane
 from tests.invariants.checker import Change, Checker, Condition, Written
 from tests.invariants.every import CHECKERS
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 EVENTS_TAKE = 2.0
 """Seconds."""
+LATELY = timedelta(seconds=25)
 
 
 class Watch:
@@ -74,9 +77,10 @@ class Watch:
 
     def is_at_rest(self) -> bool:
         """Whether nothing would be amiss if this were the end, and nothing is going to happen by itself: a lane that
-        stopped may yet cut its exits. Nothing is kept of what would be amiss."""
+        stopped may yet cut its exits, and one that was not compared lately (its reads wait for room in the budget) may
+        learn something. Nothing is kept of what would be amiss."""
         facts, desk = self._world.facts, self.condition.desk
-        if self.has_acted or desk is None or any(lane.halted for lane in desk.lanes()):
+        if self.has_acted or desk is None or any(lane.halted or _is_stale(lane) for lane in desk.lanes()):
             return False
         before = len(facts.broken)
         for checker in self._concerned("at_rest"):
@@ -105,3 +109,7 @@ class Watch:
             nothing = getattr(Checker, moment)
             self._by_moment[moment] = [c for c in self.checkers if getattr(type(c), moment) is not nothing]
         return self._by_moment[moment]
+
+
+def _is_stale(lane: LaneView) -> bool:
+    return lane.checked_at is None or loop.clock() - lane.checked_at > LATELY
