@@ -13,7 +13,7 @@ import pytest
 from justtrades.api.schemas import decimal_text
 from justtrades.broker.port import Account, ConnectionState, Refused, Unreachable
 from justtrades.positions.model import BrokerAccountId
-from justtrades.store import books, connections
+from justtrades.store import accounts, books, connections
 from justtrades.takeover import CannotAdopt
 from tests.api.world import (
     ACCOUNT,
@@ -399,7 +399,7 @@ async def test_whatever_stops_an_account_is_one_reason_there(
 ) -> None:
     account = Account(BrokerAccountId("1001"), "DEMO1001", active=why is None, why=why)
     await world.database.write(lambda c: books.keep_account(c, PAPER, account, world.clock()))
-    await world.database.write(lambda c: books.halt_account(c, ACCOUNT, halt, world.clock()))
+    await world.database.write(lambda c: accounts.halt(c, ACCOUNT, halt, world.clock()))
     (shown,) = (await world.get("/accounts")).json()["items"]
     assert (shown["active"], shown["halted"], shown["halt_reason"]) == (why is None, True, told)
     assert shown["why"] == why

@@ -11,7 +11,7 @@ from justtrades.broker.port import Refused, Unreachable
 from justtrades.desk import JOBS_LIMIT, NoSuchLane
 from justtrades.positions.commands import Mutation
 from justtrades.positions.model import AccountId, ContractName, Outcome, Purpose, Verb
-from justtrades.store import books
+from justtrades.store import accounts
 from justtrades.store.session import NotDurable
 from tests.desk.fakes import ACCOUNT, MNQ, OTHER, World, nothing, played, recorder, ticks
 
@@ -176,7 +176,7 @@ async def test_a_close_of_what_was_never_traded_is_no_such_lane(here: World) -> 
 @played()
 async def test_a_halted_account_takes_no_entry_until_a_person_resumes_it(here: World) -> None:
     await here.trade(Verb.BUY)
-    await here.database.write(lambda c: books.halt_account(c, ACCOUNT, "losses", here.clock()))
+    await here.database.write(lambda c: accounts.halt(c, ACCOUNT, "losses", here.clock()))
     await here.restart()
     assert await here.outcome(await here.alert(Verb.BUY)) == (Outcome.BLOCKED, "losses")
     assert await here.trade(Verb.CLOSE) is Outcome.FILLED

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from justtrades.past import Past
 from justtrades.positions import book
@@ -345,3 +346,12 @@ def started(**over: object) -> World:
     world = World(**over)  # type: ignore[arg-type]  # fields by name
     world.queue.append(world.picture())
     return world.run()
+
+
+def holding(contracts: int = 1, **rules: Any) -> World:
+    """So many signed contracts are held by one trade; `rules` as for `terms`."""
+    world = started()
+    if contracts:
+        world.alert(Verb.BUY if contracts > 0 else Verb.SELL, terms(abs(contracts), **rules))
+        world.wait(5)
+    return world

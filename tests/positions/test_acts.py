@@ -58,15 +58,9 @@ from justtrades.positions.model import (
 )
 from justtrades.positions.plan import plan, wake_at
 from justtrades.positions.settle import go_flat, is_flat, still_of_use
-from tests.positions.lane_world import START, AtBroker, World, started, terms, ticks
+from tests.positions.lane_world import START, AtBroker, World, holding, started, terms, ticks
 
 SECOND = timedelta(seconds=1)
-
-
-def holding(contracts: int = 1, **rules: Any) -> World:
-    world = started()
-    world.alert(Verb.BUY if contracts > 0 else Verb.SELL, terms(abs(contracts), **rules))
-    return world.wait(5)
 
 
 def sent(world: World, which: Callable[[Command], bool]) -> list[float]:

@@ -32,7 +32,7 @@ from justtrades.positions.events import (
     ReadFailed,
 )
 from justtrades.positions.model import ClientOrderId, Noted, Order, Outcome, Purpose, Status, Verb
-from tests.positions.lane_world import World, started, terms
+from tests.positions.lane_world import World, holding, started, terms
 
 Answers = Callable[[Command, Event], list[Event]]
 Say = Callable[[ClientOrderId], Event]
@@ -73,12 +73,6 @@ def answering(which: Callable[[Command], bool], *said: Say) -> Answers:
 
 def unsent(call_id: ClientOrderId, **more: object) -> Event:
     return CallNotSent(call_id, "HTTP 429", **more)  # type: ignore[arg-type]  # fields by name
-
-
-def holding(quantity: int = 1) -> World:
-    world = started()
-    world.alert(Verb.BUY, terms(quantity))
-    return world.wait(5)
 
 
 def without_effect(world: World, which: Callable[[Command], bool], *said: Say) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from justtrades.positions import book
 from justtrades.positions.commands import Liquidate
 from justtrades.positions.events import FillBusted, OrderFilled
 from justtrades.positions.model import Action, Fill, Outcome, Status, Verb
-from tests.positions.lane_world import World, started, terms
+from tests.positions.lane_world import World, holding, started, terms
 
 
 def bust(world: World, fill: Fill) -> None:
@@ -19,10 +21,8 @@ def bust(world: World, fill: Fill) -> None:
 
 
 def closed_once(contracts: int, *, target: int | None = 20) -> World:
-    """A long trade of so many contracts is over."""
-    world = started()
-    world.alert(Verb.BUY, terms(contracts, target=target))
-    world.wait(5)
+    """A trade of so many signed contracts is over."""
+    world = holding(contracts, target=target)
     world.alert(Verb.CLOSE)
     world.wait(5)
     assert (world.net, world.lane.trade) == (0, None)
@@ -31,6 +31,14 @@ def closed_once(contracts: int, *, target: int | None = 20) -> World:
 
 def closing_fill(world: World) -> Fill:
     return next(f for f in reversed(world.fills) if f.action is Action.SELL)
+
+
+def long_after_a_short(short: int, long: int, **rules: Any) -> tuple[World, Fill]:
+    """So many contracts are held, and the fill that closed the short trade before them."""
+    world = closed_once(-short)
+    world.alert(Verb.BUY, terms(long, **rules))
+    world.wait(5)
+    return world, next(f for f in world.fills if f.quantity == short and f.action is Action.BUY)
 
 
 # ── of a trade that is over ──────────────────────────────────────────────────────────────────────────────
@@ -59,15 +67,8 @@ def test_a_bust_told_twice_or_of_a_fill_never_heard_of_moves_nothing() -> None:
 @pytest.mark.parametrize("heard", [True, False], ids=["told", "seen in the position only"])
 def test_closes_of_what_the_broker_holds_the_other_way_end_for_a_person(heard: bool) -> None:
     """Ours is long, an undone close left more short: the broker's own position is not ours to close."""
-    world = started()
-    world.alert(Verb.SELL, terms(2))
-    world.wait(5)
-    world.alert(Verb.CLOSE)
-    world.wait(5)
-    world.alert(Verb.BUY, terms(1, target=None))
-    world.wait(5)
-    fill = next(f for f in world.fills if f.quantity == 2 and f.action is Action.BUY)
-    bust(world, fill)
+    world, close = long_after_a_short(2, 1, target=None)
+    bust(world, close)
     if not heard:
         world.queue.pop()
         world.queue.append(world.picture())
@@ -80,14 +81,8 @@ def test_closes_of_what_the_broker_holds_the_other_way_end_for_a_person(heard: b
 
 
 def test_exits_never_close_more_than_the_broker_holds_after_an_old_close_was_undone() -> None:
-    world = started()
-    world.alert(Verb.SELL, terms(2))
-    world.wait(5)
-    world.alert(Verb.CLOSE)
-    world.wait(5)
-    world.alert(Verb.BUY, terms(6, target=None, stop=40))
-    world.wait(5)
-    bust(world, next(f for f in world.fills if f.quantity == 2 and f.action is Action.BUY))
+    world, close = long_after_a_short(2, 6, target=None, stop=40)
+    bust(world, close)
     world.wait(5)
     assert (world.net, [o.quantity for o in world.working()]) == (4, [4])
     world.move("80").wait(30)
@@ -95,14 +90,8 @@ def test_exits_never_close_more_than_the_broker_holds_after_an_old_close_was_und
 
 
 def test_a_bust_told_after_the_position_list_was_believed_cuts_no_exit_twice() -> None:
-    world = started()
-    world.alert(Verb.SELL, terms(2))
-    world.wait(5)
-    world.alert(Verb.CLOSE)
-    world.wait(5)
-    world.alert(Verb.BUY, terms(5))
-    world.wait(5)
-    bust(world, next(f for f in world.fills if f.quantity == 2 and f.action is Action.BUY))
+    world, close = long_after_a_short(2, 5)
+    bust(world, close)
     late = world.queue.pop()
     least = 5
     for second in range(120):
@@ -117,14 +106,8 @@ def test_a_bust_told_after_the_position_list_was_believed_cuts_no_exit_twice() -
 
 
 def test_a_part_is_closed_only_down_to_what_shall_remain_at_the_broker() -> None:
-    world = started()
-    world.alert(Verb.SELL, terms(1))
-    world.wait(5)
-    world.alert(Verb.CLOSE)
-    world.wait(5)
-    world.alert(Verb.BUY, terms(5))
-    world.wait(5)
-    bust(world, next(f for f in world.fills if f.quantity == 1 and f.action is Action.BUY))
+    world, close = long_after_a_short(1, 5)
+    bust(world, close)
     world.wait(5)
     part = world.alert(Verb.CLOSE, quantity=3)
     world.wait(30)

@@ -44,20 +44,11 @@ from justtrades.positions.model import (
     Short,
     SignalId,
     Status,
-    Verb,
 )
-from tests.positions.lane_world import START, World, started, terms
+from tests.positions.lane_world import START, World, holding, started
 
 NOW = START + timedelta(hours=1)
 SECOND = timedelta(seconds=1)
-
-
-def holding(quantity: int = 2) -> World:
-    """Long, its target resting five points above."""
-    world = started()
-    world.alert(Verb.BUY, terms(quantity))
-    world.wait(5)
-    return world
 
 
 def told(lane: Lane, *events: Event, world: World, later: float = 0.0) -> Lane:
@@ -89,7 +80,7 @@ def picture(world: World, began: float = 0.0, quantity: int | None = None, *, st
 
 
 def test_a_resume_lifts_everything_that_kept_the_lane() -> None:
-    world = holding()
+    world = holding(2)
     kept = replace(
         world.lane,
         blocked="foreign",
@@ -133,7 +124,7 @@ def test_a_resume_gives_up_exactly_what_the_broker_does_not_hold(
 
 
 def test_a_start_forgets_what_went_on_and_looks_before_it_acts() -> None:
-    world = holding()
+    world = holding(2)
     before = replace(
         world.lane, read=Read(ReadKind.PICTURE, NOW), retry_at=NOW + SECOND, read_again_at=NOW + SECOND, synced=True
     )
@@ -143,7 +134,7 @@ def test_a_start_forgets_what_went_on_and_looks_before_it_acts() -> None:
 
 
 def test_a_call_that_was_under_way_when_the_engine_stopped_is_in_doubt_and_says_why() -> None:
-    world = holding()
+    world = holding(2)
     sent = replace(order(world.lane), id=ClientOrderId("new"), broker_id=None, status=Status.SENDING)
     lane = replace(world.lane, orders=(*world.lane.orders, sent), call=Call(sent.id, CallKind.PLACE, (sent.id,), NOW))
     lane = told(lane, Restarted(), world=world)
@@ -173,7 +164,7 @@ def reported(world: World, **said: object) -> OrderReported:
 def test_price_and_quantity_follow_the_newest_version(
     version: int, quantity: int | None, price: str | None, expected: tuple[int, str, int]
 ) -> None:
-    world = holding()
+    world = holding(2)
     world.lane = replace(
         world.lane, orders=tuple(replace(o, version=3) if o.purpose.rests else o for o in world.lane.orders)
     )
@@ -184,7 +175,7 @@ def test_price_and_quantity_follow_the_newest_version(
 
 @pytest.mark.parametrize(("version", "price"), [(3, "105.00"), (4, "90")])
 def test_while_a_change_of_ours_is_unconfirmed_only_a_newer_version_counts(version: int, price: str) -> None:
-    world = holding()
+    world = holding(2)
     changed = tuple(replace(o, version=3, changed_at=NOW) if o.purpose.rests else o for o in world.lane.orders)
     said = reported(world, version=version, price=Decimal("90"))
     target = order(told(replace(world.lane, orders=changed), said, world=world))
@@ -193,7 +184,7 @@ def test_while_a_change_of_ours_is_unconfirmed_only_a_newer_version_counts(versi
 
 
 def test_a_market_order_has_no_price_whatever_a_report_says() -> None:
-    world = holding()
+    world = holding(2)
     entry = order(world.lane, Purpose.ENTRY)
     assert entry.broker_id is not None
     said = BrokerOrder(entry.broker_id, None, Status.FILLED, price=Decimal(100), claimed=2, version=9)
@@ -201,7 +192,7 @@ def test_a_market_order_has_no_price_whatever_a_report_says() -> None:
 
 
 def test_a_report_only_adds_to_what_is_known() -> None:
-    world = holding()
+    world = holding(2)
     world.answer = lambda _, event: [event]
     first = reported(world, status=Status.REJECTED, reason="NoQuote", text="closed", claimed=1)
     later = reported(world, status=Status.WORKING)
@@ -218,7 +209,7 @@ def test_a_report_only_adds_to_what_is_known() -> None:
 
 
 def test_an_order_shown_after_it_counted_as_not_placed_is_named_in_the_alarm() -> None:
-    world = holding()
+    world = holding(2)
     lost = replace(order(world.lane), id=ClientOrderId("lost"), broker_id=None, status=Status.ABSENT, ended_at=NOW)
     lane = replace(world.lane, orders=(*world.lane.orders, lost))
     said = BrokerOrder(BrokerOrderId("77"), lost.id, Status.WORKING)
@@ -316,14 +307,14 @@ def test_a_position_told_while_an_order_is_on_its_way_asks_for_nothing() -> None
 
 @pytest.mark.parametrize(("kind", "wanted"), [(ReadKind.PICTURE, True), (ReadKind.LOOK, False)])
 def test_a_picture_that_failed_is_wanted_still_and_a_look_keeps_to_its_own_times(kind: ReadKind, wanted: bool) -> None:
-    world = holding()
+    world = holding(2)
     lane = told(replace(world.lane, read=Read(kind, NOW)), ReadFailed("no connection"), world=world)
     assert (lane.read, lane.picture_wanted, lane.reads_failed) == (None, wanted, int(wanted))
 
 
 @pytest.mark.parametrize("read", ["look", "picture"])
 def test_a_read_that_came_ends_the_waits_for_reads(read: str) -> None:
-    world = holding()
+    world = holding(2)
     waits = replace(world.lane, read=Read(ReadKind.LOOK, NOW), reads_failed=3, read_again_at=NOW + SECOND)
     lane = told(waits, Looked(NOW, ()) if read == "look" else picture(world), world=world)
     assert (lane.read, lane.reads_failed, lane.read_again_at) == (None, 0, None)
@@ -356,7 +347,7 @@ def doubted(world: World, *ids: str, since: float = 0.0) -> Lane:
     ],
 )
 def test_three_clean_looks_over_the_settle_window_end_a_doubt(looks: tuple[float, ...], ended: bool) -> None:
-    world = holding()
+    world = holding(2)
     lane = doubted(world, "a", "b")
     for at in looks:
         lane = told(lane, Looked(NOW + at * SECOND, ()), world=world, later=at)
@@ -369,14 +360,14 @@ def test_three_clean_looks_over_the_settle_window_end_a_doubt(looks: tuple[float
 
 
 def test_a_look_is_counted_for_each_order_that_is_still_in_doubt() -> None:
-    world = holding()
+    world = holding(2)
     lane = told(doubted(world, "a", "b"), Looked(NOW + SECOND, ()), world=world, later=2)
     for name in ("a", "b"):
         assert lane.order(ClientOrderId(name)).doubt == Doubt(NOW, looks=1, negatives=1, last_look=NOW + SECOND)
 
 
 def test_a_broker_that_is_back_lets_go_at_once_what_waited_for_it() -> None:
-    world = holding()
+    world = holding(2)
     waits = replace(world.lane, retry_at=NOW + SECOND, protect_again_at=NOW + SECOND)
     lane = told(replace(waits, synced=False), picture(world), world=world)
     assert (lane.synced, lane.retry_at, lane.protect_again_at) == (True, None, None)
@@ -388,7 +379,7 @@ def test_a_broker_that_is_back_lets_go_at_once_what_waited_for_it() -> None:
 
 @pytest.mark.parametrize(("began", "stale"), [(-1, True), (0, False), (1, False)])
 def test_a_lost_cancel_is_settled_by_a_picture_begun_after_it(began: float, stale: bool) -> None:
-    world = holding()
+    world = holding(2)
     lane = told(replace(world.lane, stale_since=NOW), picture(world, began), world=world)
     assert (lane.stale_since is not None) is stale
     assert (lane.checked_at, lane.broker_quantity) == (NOW + began * SECOND, 2)
@@ -404,7 +395,7 @@ def without_target(world: World, began: float) -> PictureTaken:
 
 
 def test_an_order_is_missing_from_the_first_picture_that_lacks_it_until_one_shows_it() -> None:
-    world = holding()
+    world = holding(2)
     lane = told(world.lane, without_target(world, 1), world=world)
     assert order(lane).unlisted_since == NOW + SECOND
     lane = told(lane, without_target(world, 5), world=world)
@@ -413,7 +404,7 @@ def test_an_order_is_missing_from_the_first_picture_that_lacks_it_until_one_show
 
 
 def test_a_picture_begun_right_after_the_order_says_nothing_of_it() -> None:
-    world = holding()
+    world = holding(2)
     for began, missing in ((1.9, False), (2.0, True)):
         sent = tuple(replace(o, sent_at=NOW) for o in world.lane.orders)
         lane = told(replace(world.lane, orders=sent), without_target(world, began), world=world)
@@ -424,7 +415,7 @@ def test_a_picture_begun_right_after_the_order_says_nothing_of_it() -> None:
 def test_an_order_missing_for_the_settle_window_has_ended_when_cancel_after_cancel_changed_nothing(
     cancels: int, began: float, ended: bool
 ) -> None:
-    world = holding()
+    world = holding(2)
     gone = tuple(
         replace(o, unlisted_since=NOW, cancel_asked=cancels) if o.purpose.rests else o for o in world.lane.orders
     )
@@ -488,7 +479,7 @@ def test_nothing_is_compared_while_an_order_is_on_its_way(picture_quantity: int)
 
 @pytest.mark.parametrize(("began", "price"), [(4.9, "105.00"), (5.0, "90")])
 def test_a_picture_well_after_an_accepted_change_shows_what_came_of_it(began: float, price: str) -> None:
-    world = holding()
+    world = holding(2)
     changed = tuple(replace(o, changed_at=NOW) if o.purpose.rests else o for o in world.lane.orders)
     seen = picture(world, began)
     shown = tuple(replace(o, price=Decimal(90)) if o.order_type is OrderType.LIMIT else o for o in seen.orders)
@@ -506,7 +497,7 @@ def test_the_signal_of_the_trade_hears_of_what_stands_beside_it() -> None:
         "resumes the lane, to adopt it or to leave it"
     )
     assert said == Noted(None, text, alarm=True)
-    world = holding()
+    world = holding(2)
     world.by_hand(Action.BUY, 1)
     world.wait(5)
     assert [n.signal_id for n in world.news if isinstance(n, Noted) and n.alarm] == [SignalId("s1")]

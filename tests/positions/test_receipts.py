@@ -32,17 +32,9 @@ from justtrades.positions.model import (
     Verb,
 )
 from justtrades.positions.rules import Rule, positions_say_no, rules
-from tests.positions.lane_world import START, AtBroker, World, started, terms
+from tests.positions.lane_world import START, AtBroker, World, holding, started, terms
 
 SECOND = timedelta(seconds=1)
-
-
-def holding(contracts: int) -> World:
-    world = started()
-    if contracts:
-        world.alert(Verb.BUY if contracts > 0 else Verb.SELL, terms(abs(contracts)))
-        world.wait(5)
-    return world
 
 
 def ended(world: World, signal_id: SignalId, seconds: float = 5) -> tuple[Outcome, str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from justtrades.positions.model import Verb
-from tests.positions.lane_world import World, started, terms
+from tests.positions.lane_world import World, holding
 
 BELIEVED, CUT = 13, 45
 """Seconds of pictures after which a difference is believed, and after which exits follow it."""
@@ -19,12 +18,6 @@ def shown(world: World, contracts: int, seconds: int) -> World:
         world.queue.append(world.picture())
         world.wait(1)
     return world
-
-
-def holding(contracts: int, stop: int | None = None) -> World:
-    world = started()
-    world.alert(Verb.BUY, terms(contracts, stop=stop))
-    return world.wait(5)
 
 
 @pytest.mark.parametrize("left", [0, 1])

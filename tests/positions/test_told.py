@@ -64,16 +64,10 @@ from justtrades.positions.recorder import (
 from justtrades.positions.rehearsal import priced, rehearse
 from justtrades.positions.rolls import parse_rolls
 from justtrades.positions.withdraw import withdrawn
-from tests.positions.lane_world import START, World, started, terms
+from tests.positions.lane_world import START, World, holding, started, terms
 
 SECOND = timedelta(seconds=1)
 TODAY = date(2026, 11, 25)
-
-
-def holding(contracts: int = 1, stop: int | None = None) -> World:
-    world = started()
-    world.alert(Verb.BUY if contracts > 0 else Verb.SELL, terms(abs(contracts), stop=stop))
-    return world.wait(5)
 
 
 # ── what a person takes over, and what is given up ───────────────────────────────────────────────────────────

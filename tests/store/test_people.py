@@ -137,7 +137,7 @@ async def test_an_account_keeps_its_id_and_its_halt_and_one_that_vanished_is_ina
     row = await add_connection(db)
     one, two = Account(BrokerAccountId("1"), "DEMO1"), Account(BrokerAccountId("2"), "DEMO2")
     before = await db.write(lambda c: books.keep_accounts(c, row.id, (one, two), START))
-    await db.write(lambda c: books.halt_account(c, before[0].id, "loss limit", START))
+    await db.write(lambda c: accounts.halt(c, before[0].id, "loss limit", START))
     after = await db.write(lambda c: books.keep_accounts(c, row.id, (replace(one, name="renamed"),), START))
     assert [account.id for account in after] == [account.id for account in before] == ["my-login-1", "my-login-2"]
     assert (after[0].name, after[0].active, after[0].halted, after[0].halt_reason) == (

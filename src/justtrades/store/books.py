@@ -35,7 +35,6 @@ __all__ = [
     "WaitingAlert",
     "end_route",
     "first_connection",
-    "halt_account",
     "keep_account",
     "keep_accounts",
     "keep_act",
@@ -117,11 +116,6 @@ def keep_account(
 ) -> None:
     """One account changed."""
     accounts.keep(connection, connection_id, (account,), at)
-
-
-def halt_account(connection: Connection, account_id: AccountId, reason: str | None, at: datetime) -> None:
-    """Stops entries on the account; None lets it go on."""
-    accounts.halt(connection, account_id, reason, at)
 
 
 def keep_act(

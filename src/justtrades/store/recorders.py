@@ -101,10 +101,6 @@ def find_by_token(connection: Connection, token: str, now: datetime) -> ValidTok
     return ValidToken(row.hash, row.recorder_id, row.expires_at) if row is not None else None
 
 
-def forget_expired_tokens(connection: Connection, now: datetime) -> None:
-    connection.execute(recorder_tokens.delete().where(_T.expires_at <= now))
-
-
 def _add_token(connection: Connection, recorder_id: RecorderId, token: str, at: datetime) -> None:
     row = {"hash": hashed(token), "recorder_id": recorder_id, "created_at": at, "expires_at": None}
     connection.execute(recorder_tokens.insert(), row)
