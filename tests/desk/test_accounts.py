@@ -232,6 +232,16 @@ async def test_a_liquidation_told_while_the_disk_is_full_halts_the_account_for_g
 
 
 @played()
+async def test_what_is_told_of_an_account_while_the_older_is_being_written_is_written_too(here: World) -> None:
+    here.database.slow = 1.0
+    here.broker.tell(AccountReport(LOCKED))
+    await asyncio.sleep(0.5)
+    here.broker.tell(AccountReport(FREE))
+    await asyncio.sleep(5)
+    assert here.saved("select active from accounts where id = ?", ACCOUNT) == [(1,)]
+
+
+@played()
 async def test_what_a_person_let_go_on_meanwhile_is_not_halted_by_a_late_write(here: World) -> None:
     here.database.full = True
     await tell(here, LIQUIDATED)

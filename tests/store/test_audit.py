@@ -74,13 +74,21 @@ async def tried(log: AuditLog) -> None:
             await asyncio.sleep(0)
 
 
+async def refused(log: AuditLog) -> None:
+    """The database has answered that it takes nothing: what was gathered waits for its next try."""
+    first = log._timer
+    async with asyncio.timeout(20):
+        while log._timer in (first, None):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+
+
 async def test_rows_the_database_refused_are_written_later(lite: Database) -> None:
-    log = AuditLog(lite, "paper", flush_after=0)
+    log = AuditLog(lite, "paper", flush_after=0, retry_after=0)
     await lite.write(lambda c: c.exec_driver_sql("PRAGMA busy_timeout=1").close())
     blocker = sqlite3.connect(str(lite.url.database), isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     log.after(call(1, status=200))
-    await tried(log)
+    await refused(log)
     with pytest.raises(Exception, match="locked"):
         await lite.write(lambda _: None)
     blocker.execute("ROLLBACK")
@@ -88,6 +96,23 @@ async def test_rows_the_database_refused_are_written_later(lite: Database) -> No
     log.after(call(2, status=200))
     await tried(log)
     assert [int(row.id) for row in await rows(lite)] == [1, 2]
+
+
+async def test_rows_the_database_refused_are_written_although_no_other_comes(lite: Database) -> None:
+    log = AuditLog(lite, "paper", flush_after=0, retry_after=0)
+    await lite.write(lambda c: c.exec_driver_sql("PRAGMA busy_timeout=1").close())
+    blocker = sqlite3.connect(str(lite.url.database), isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    log.after(call(1, status=200))
+    await refused(log)
+    with pytest.raises(Exception, match="locked"):
+        await lite.write(lambda _: None)
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    async with asyncio.timeout(10):
+        while not await rows(lite):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+    assert [int(row.id) for row in await rows(lite)] == [1]
 
 
 @pytest.mark.parametrize(

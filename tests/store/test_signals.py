@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -231,6 +232,13 @@ async def test_ids_rise_over_a_restart_while_the_clock_was_set_back(
     after = restarted.new_id()
     await restarted.close()
     assert after > before
+
+
+@pytest.mark.parametrize("made", ["first", "z" * 26, "Z" * 30])
+def test_an_id_of_another_make_says_nothing_of_what_comes_next(clock: Clock, made: str) -> None:
+    ids = Ids(clock)
+    ids.rise_above(made)
+    assert ids.new() < floor(clock.now + timedelta(milliseconds=1))
 
 
 def test_ids_of_a_seeded_run_are_the_same_again(clock: Clock) -> None:

@@ -145,14 +145,22 @@ def _may_hold_secrets(text: str) -> bool:
 
 FLUSH_AFTER: Final = 0.15
 """Seconds an answer or event may wait for company before it is written."""
+RETRY_AFTER: Final = 0.5
+"""Seconds until rows that the database refused are tried again."""
 
 
 class AuditLog:
     """`broker.port.Auditor` of one connection (None: acts of people) on the database."""
 
-    def __init__(self, database: Database, connection_id: str | None, flush_after: float = FLUSH_AFTER) -> None:
+    def __init__(
+        self,
+        database: Database,
+        connection_id: str | None,
+        flush_after: float = FLUSH_AFTER,
+        retry_after: float = RETRY_AFTER,
+    ) -> None:
         self._database = database
-        self._flush_after = flush_after
+        self._flush_after, self._retry_after = flush_after, retry_after
         self._timer: asyncio.TimerHandle | None = None
         self._connection_id = connection_id
         self._buffer: deque[Row] = deque()
@@ -174,8 +182,11 @@ class AuditLog:
         """Never waits and never raises; the row is written soon, with whatever else comes meanwhile."""
         self._buffer.append(self._as_hash_if_unchanged(row(exchange, self._connection_id)))
         self._limit()
+        self._flush_in(self._flush_after)
+
+    def _flush_in(self, seconds: float) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._flush_after, self._flush)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._flush)
 
     def _as_hash_if_unchanged(self, one: Row) -> Row:
         """Reads only. The first answer, and each that differs from the last, is kept whole."""
@@ -212,13 +223,14 @@ class AuditLog:
             self._written(batch, error)
 
     def _written(self, batch: list[Row], error: Exception | None) -> None:
-        """A failed batch goes back in front and waits for the next row; what came meanwhile follows a good one."""
+        """A failed batch goes back in front and is tried again; what came meanwhile follows a good one."""
         self._writing = False
         if error is None:
             self._flush()
         else:
             log.warning("audit rows wait for the database: %s", error)
             self._buffer.extendleft(reversed(batch))
+            self._flush_in(self._retry_after)
 
     async def drain(self) -> None:
         """Write what is still gathered; before the database is closed. Raises `NotDurable`."""
