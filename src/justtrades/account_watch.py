@@ -102,7 +102,8 @@ class AccountWatch:
         self._owed[account_id, what] = work
 
     async def _pay(self) -> None:
-        """Until the database has taken it all; what is newer or undone meanwhile is not written late."""
+        """Until the database has taken it all; what is newer or undone meanwhile is not written late. Any other error
+        than that it takes nothing ends the engine, like everywhere."""
         while self._owed:
             key, work = next(iter(self._owed.items()))
             try:
@@ -111,8 +112,6 @@ class AccountWatch:
                 log.error("the standing of account %s cannot be saved yet: %s", key[0], error)
                 await asyncio.sleep(1 + self.rng.random())
                 continue
-            except Exception:
-                log.exception("the standing of account %s cannot be saved", key[0])
             if self._owed.get(key) is work:
                 del self._owed[key]
 

@@ -242,6 +242,19 @@ async def test_what_is_told_of_an_account_while_the_older_is_being_written_is_wr
 
 
 @played()
+async def test_an_error_nobody_expected_in_what_is_kept_of_an_account_ends_the_engine(here: World) -> None:
+    """Only that the disk takes nothing is waited for."""
+
+    async def broken(_: object) -> None:
+        raise KeyError("row")
+
+    here.database.write = broken  # type: ignore[method-assign,assignment]
+    here.broker.tell(AccountReport(LOCKED))
+    await asyncio.wait((here.running,), timeout=10)
+    assert isinstance(here.running.exception(), ExceptionGroup)
+
+
+@played()
 async def test_what_a_person_let_go_on_meanwhile_is_not_halted_by_a_late_write(here: World) -> None:
     here.database.full = True
     await tell(here, LIQUIDATED)
