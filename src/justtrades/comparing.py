@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from justtrades.broker.port import BrokerError, LanePicture, Picture
 from justtrades.login import Login, lane_in
 from justtrades.positions import book
-from justtrades.positions.commands import Urgency
 from justtrades.positions.differences import differences
 from justtrades.positions.model import AccountId, ContractName, Lane
+from justtrades.positions.urgency import Urgency
 from justtrades.store.accounts import AccountRow
 
 LaneKey = tuple[AccountId, ContractName]

@@ -44,7 +44,6 @@ from justtrades.notices import Kind, Notify, silent
 from justtrades.overdue import Overdue
 from justtrades.past import Past
 from justtrades.positions import book, contracts
-from justtrades.positions.commands import Urgency
 from justtrades.positions.contracts import RollRule
 from justtrades.positions.events import (
     ConnectionLost,
@@ -75,6 +74,7 @@ from justtrades.positions.model import (
     SignalId,
     Verb,
 )
+from justtrades.positions.urgency import Urgency
 from justtrades.rehearse import Arrival, Rehearsed
 from justtrades.store import books, connections, fees, lulls, recorders, shadows
 from justtrades.store.accounts import AccountRow

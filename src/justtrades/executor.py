@@ -39,7 +39,7 @@ from justtrades.broker.port import (
     Unreachable,
 )
 from justtrades.past import Past
-from justtrades.positions.commands import Command, LookForOrders, Mutation, PlaceOrder, TakePicture, Urgency
+from justtrades.positions.commands import Command, LookForOrders, Mutation, PlaceOrder, TakePicture
 from justtrades.positions.events import (
     AnswerLost,
     CallAccepted,
@@ -71,6 +71,7 @@ from justtrades.positions.model import (
     Purpose,
     SignalDone,
 )
+from justtrades.positions.urgency import Urgency
 from justtrades.positions.values import replace
 from justtrades.positions.withdraw import withdrawn
 from justtrades.store.lanes import JournalRow, save_step

@@ -39,8 +39,9 @@ from justtrades.broker.port import (
 )
 from justtrades.executor import Seen
 from justtrades.positions.calendar import in_maintenance
-from justtrades.positions.commands import Mutation, Urgency
+from justtrades.positions.commands import Mutation
 from justtrades.positions.model import BrokerAccountId, BrokerOrder, ClientOrderId, ConnectionId, ContractName, Fill
+from justtrades.positions.urgency import Urgency
 from justtrades.store.session import NotDurable
 
 log = logging.getLogger(__name__)

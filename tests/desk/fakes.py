@@ -48,7 +48,7 @@ from justtrades.broker.port import (
 from justtrades.desk import Arrival, Desk
 from justtrades.executor import Executor, KeepNews
 from justtrades.lane_view import LaneView
-from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder, Urgency
+from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import (
     AccountId,
@@ -76,6 +76,7 @@ from justtrades.positions.model import (
 )
 from justtrades.positions.prices import Distance, Unit
 from justtrades.positions.recorder import Reading, Recorder, Route
+from justtrades.positions.urgency import Urgency
 from justtrades.store import books, codec, connections, engines, migrate, signals
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.secrets import Box, new_key

@@ -1,6 +1,7 @@
 """I10: one mutating command in flight per lane; entries leave in the order their signals were accepted.
 
-But an alert of a followed strategy that waits for the one missing before it (`on_gap: hold`) lets that one go first.
+But an alert of a followed strategy that waits for the one missing before it (`on_gap: hold`) lets that one go first,
+and so do the signals that stand in the queue behind it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,12 @@ from tests.invariants.checker import Checker, Written
 from tests.invariants.facts import Place
 
 ENTRY = "select signal_id from orders where id = ? and purpose = 'entry'"
-HOLDS = """select count(*) from signals where id in (?, ?) and cast(raw as text) like '%prev_market_position%'
-           and json_extract(recorder_json, '$.on_gap') = 'hold'"""
+WAITED_FOR = """select count(*) from signals late, signals held
+                where late.id = ? and held.id <= ? and held.id < late.id and held.recorder_id = late.recorder_id
+                and json_extract(held.recorder_json, '$.on_gap') = 'hold'
+                and cast(held.raw as text) like '%prev_market_position%'
+                and cast(late.raw as text) like '%prev_market_position%'"""
+"""Alerts of the late one's recorder that were held when the signal it overtakes stood at them or behind them."""
 
 
 @dataclass
@@ -33,8 +38,9 @@ class InOrder(Checker):
             signal_id = self.facts.one(ENTRY, client_id)
             if signal_id is None:
                 continue
-            if signal_id < self.last.get(place, "") and self.facts.one(HOLDS, signal_id, self.last[place]) != 2:
-                self.broken(f"{self.facts.shown(place)}: signal {signal_id} entered after {self.last[place]}")
+            last = self.last.get(place, "")
+            if signal_id < last and not self.facts.one(WAITED_FOR, last, signal_id):
+                self.broken(f"{self.facts.shown(place)}: signal {signal_id} entered after {last}")
             self.last[place] = signal_id
 
     def over(self, sent: Written) -> None:

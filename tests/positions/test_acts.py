@@ -19,7 +19,6 @@ from justtrades.positions.commands import (
     ModifyOrder,
     PlaceOrder,
     TakePicture,
-    Urgency,
 )
 from justtrades.positions.events import (
     CallAccepted,
@@ -58,6 +57,7 @@ from justtrades.positions.model import (
 )
 from justtrades.positions.plan import plan, wake_at
 from justtrades.positions.settle import go_flat, is_flat, still_of_use
+from justtrades.positions.urgency import Urgency
 from tests.positions.lane_world import START, AtBroker, World, holding, started, terms, ticks
 
 SECOND = timedelta(seconds=1)
@@ -598,7 +598,7 @@ def test_a_lane_knows_of_each_command_before_it_leaves() -> None:
         return record(lane, command, now, world.limits)
 
     assert after(LookForOrders((target.id,))).read == Read(ReadKind.LOOK, now)
-    assert after(TakePicture()).read == Read(ReadKind.PICTURE, now)
+    assert after(TakePicture(Urgency.CLOSE)).read == Read(ReadKind.PICTURE, now, Urgency.CLOSE)
     new, serial = ClientOrderId("new"), lane.serial + 1
     move = after(ModifyOrder(new, target.id, target.broker_id, Purpose.TARGET, 3, OrderType.LIMIT, Decimal(9)))
     assert (move.call, move.serial) == (Call(new, CallKind.MODIFY, (target.id,), now, 3, Decimal(9)), serial)

@@ -397,7 +397,7 @@ ABLATIONS: tuple[Ablation, ...] = (
     Ablation("a lane in doubt sends nothing", _no_latch, "blind", ("I11",), 3),
     Ablation("a failed read is not empty", _failed_reads_are_empty, "blind", ("I11", "I21", "I4"), 13),
     Ablation("a difference is believed when seen again", _believed_at_once, "reads", ("I21",), 4),
-    Ablation("doubt is shown", _doubt_is_not_shown, "deaf", ("I20",), 17),
+    Ablation("doubt is shown", _doubt_is_not_shown, "blind", ("I20",), 0),
     Ablation("each fill counts once", _fills_count_twice, "stream", ("I4", "I8", "I9", "I5"), 0),
     Ablation("old news stays old", _old_news_is_news, "crashes", ("I8", "I9", "I4"), 4),
     Ablation("an order settles with its last fill", _ended_is_settled, "stream", ("I7", "I4", "I5", "I8"), 9),

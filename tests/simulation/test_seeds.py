@@ -35,11 +35,14 @@ FOUND_ONCE = [
     (415503918, "clock"),
     # Audit rows that nobody tried to write again after a full disk.
     (566272986, "disk"),
+    # An exit that waited behind a comparison, which stood in line for the login's requests.
+    (700000982, "stream"),
     # Here the checkers were wrong: the reckoning came while a cancel, or a read that waited for room in the budget,
     # was on its way; and an alert that is held lets the one missing before it go first.
     (567722913, "hands"),
     (300001686, "blind"),
     (400001780, "following"),
+    (800001926, "following"),
 ]
 
 

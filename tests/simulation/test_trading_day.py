@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from justtrades.positions.commands import Urgency
+from justtrades.positions.urgency import Urgency
 from tests.simulation import loop
 from tests.simulation.trading_day import ACCOUNTS, MINUTE, OPENS, PER_HOUR, PER_MINUTE, Day, Seen, end, play
 

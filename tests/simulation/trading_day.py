@@ -26,10 +26,10 @@ from justtrades.broker.simulator.replies import Reply
 from justtrades.broker.tradovate import Credentials, TradovateBroker, TradovateSettings
 from justtrades.broker.tradovate.access import MemoryTokenBox
 from justtrades.broker.tradovate.budget import Budget
-from justtrades.positions.commands import Urgency
 from justtrades.positions.model import AccountId, RecorderId, Stop, Target
 from justtrades.positions.prices import Distance, Unit
 from justtrades.positions.recorder import Recorder, Route
+from justtrades.positions.urgency import Urgency
 from justtrades.store.audit import AuditLog
 from justtrades.store.connections import ConnectionRow
 from tests.invariants.checker import Written

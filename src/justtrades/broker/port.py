@@ -24,7 +24,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NewType, Protocol
 
-from justtrades.positions.commands import Mutation, Urgency
+from justtrades.positions.commands import Mutation
 from justtrades.positions.model import (
     BrokerAccountId,
     BrokerOrder,
@@ -35,6 +35,7 @@ from justtrades.positions.model import (
     FillId,
     SignalId,
 )
+from justtrades.positions.urgency import Urgency
 
 AuditId = NewType("AuditId", str)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import IntEnum
 
 from justtrades.positions.model import (
     Action,
@@ -19,27 +18,7 @@ from justtrades.positions.model import (
     Purpose,
     SignalId,
 )
-
-
-class Urgency(IntEnum):
-    """Who goes first when the requests of a login have to wait for each other; the smaller, the sooner."""
-
-    CLOSE = 1
-    """Kill, flatten and close, and the sight of the broker they need."""
-    CANCEL = 2
-    PROTECT = 3
-    """A target or a stop."""
-    LOOK = 4
-    """Reads for an order in doubt, or for what is held."""
-    RECONCILE = 5
-    ENTER = 6
-    SHOW = 7
-    """Reads that only a person waits for."""
-
-    @property
-    def protects(self) -> bool:
-        """It reduces or protects, or is a read for that: it goes on when entries rest."""
-        return self <= Urgency.LOOK
+from justtrades.positions.urgency import Urgency
 
 
 @dataclass(frozen=True, slots=True)

@@ -523,6 +523,8 @@ def _picture(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -
     if lane.stale_since is not None and picture.began_at >= lane.stale_since:
         lane = replace(lane, stale_since=None, stale_order=None)
     lane = _count_negatives(lane, picture.began_at, now, limits)
+    if before.checked_at is not None and picture.began_at < before.checked_at:
+        return lane  # one that stood in line, overtaken by a more urgent one: facts stay facts, its position is past
     lane = replace(lane, broker_quantity=picture.quantity, checked_at=picture.began_at)
     lane = _settle_short(_not_listed(lane, picture, now, limits), picture, limits)
     changed = (before.fills, before.orders) != (lane.fills, lane.orders)

@@ -104,8 +104,8 @@ def record(lane: Lane, decision: Decision, now: datetime, limits: Limits) -> Lan
             return go_flat(lane, now, limits)
         case LookForOrders():
             return replace(lane, read=Read(ReadKind.LOOK, now))
-        case TakePicture():
-            return replace(lane, read=Read(ReadKind.PICTURE, now))
+        case TakePicture(urgency):
+            return replace(lane, read=Read(ReadKind.PICTURE, now, urgency))
         case PlaceOrder():
             return _placing(lane, decision, now)
         case ModifyOrder():

@@ -22,6 +22,7 @@ from enum import IntEnum, StrEnum
 from typing import NewType
 
 from justtrades.positions.prices import Distance
+from justtrades.positions.urgency import Urgency
 
 AccountId = NewType("AccountId", str)
 """Our id of a broker account (`accounts.id`)."""
@@ -438,10 +439,11 @@ class ReadKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The one read this lane waits for."""
+    """The one read this lane waits for, and how urgent it was when it was asked for."""
 
     kind: ReadKind
     at: datetime
+    urgency: Urgency = Urgency.LOOK
 
 
 @dataclass(frozen=True, slots=True)

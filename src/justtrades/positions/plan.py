@@ -21,7 +21,6 @@ from justtrades.positions.commands import (
     ModifyOrder,
     PlaceOrder,
     TakePicture,
-    Urgency,
 )
 from justtrades.positions.limits import Limits, look_again, look_due
 from justtrades.positions.model import (
@@ -31,10 +30,13 @@ from justtrades.positions.model import (
     Order,
     OrderType,
     Purpose,
+    Read,
+    ReadKind,
     SignalId,
     Status,
 )
 from justtrades.positions.settle import is_flat, still_of_use
+from justtrades.positions.urgency import Urgency
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,26 @@ def _flat(lane: Lane, now: datetime, limits: Limits) -> GoFlat | None:
 
 def _read(lane: Lane, now: datetime, limits: Limits) -> LookForOrders | TakePicture | None:
     if lane.read is not None:
-        return None
+        return _picture(lane) if _stands_in_line(lane, lane.read, now, limits) else None
     if any((due := look_at(o, limits)) is not None and due <= now for o in lane.orders):
         return _look(lane)
     if lane.call is not None or (lane.read_again_at is not None and now < lane.read_again_at):
         return None
-    if lane.stale_since is not None:
-        about = next((o for o in lane.orders if o.id == lane.stale_order), None)
-        return TakePicture(_urgency(lane), lane.stale_order, about.signal_id if about is not None else None)
-    if lane.picture_wanted or _sight_needed(lane, now, limits):
-        return TakePicture(_urgency(lane))
-    return None
+    wanted = lane.stale_since is not None or lane.picture_wanted or _sight_needed(lane, now, limits)
+    return _picture(lane) if wanted else None
+
+
+def _stands_in_line(lane: Lane, read: Read, now: datetime, limits: Limits) -> bool:
+    """A picture asked for when less depended on it, and not here yet: where requests are rationed it may wait for a
+    minute, and an exit or a close with it. One that is as urgent as they are goes first."""
+    in_line = read.kind is ReadKind.PICTURE and now >= read.at + limits.reread
+    return in_line and _urgency(lane) < read.urgency
+
+
+def _picture(lane: Lane) -> TakePicture:
+    """For the order whose cancel, change or liquidation was not answered, if there is one."""
+    about = next((o for o in lane.orders if o.id == lane.stale_order), None) if lane.stale_since is not None else None
+    return TakePicture(_urgency(lane), about.id if about else None, about.signal_id if about else None)
 
 
 def _look(lane: Lane) -> LookForOrders:
@@ -97,7 +108,8 @@ def look_at(order: Order, limits: Limits) -> datetime | None:
 def _urgency(lane: Lane) -> Urgency:
     if flipped(lane) or any(j.exiting or not j.signal.verb.enters for j in lane.jobs):
         return Urgency.CLOSE
-    return Urgency.LOOK if book.in_doubt(lane) or book.held(lane) != 0 else Urgency.RECONCILE
+    may_hold = book.held(lane) != 0 or any(o.purpose is Purpose.ENTRY for o in book.unsettled(lane))
+    return Urgency.LOOK if book.in_doubt(lane) or may_hold else Urgency.RECONCILE
 
 
 def _sight_needed(lane: Lane, now: datetime, limits: Limits) -> bool:

@@ -29,7 +29,7 @@ from justtrades.broker.port import (
     Unreachable,
 )
 from justtrades.broker.tradovate import MemoryTokenBox, TradovateBroker
-from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder, Urgency
+from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.model import (
     Action,
     BrokerOrderId,
@@ -40,6 +40,7 @@ from justtrades.positions.model import (
     Purpose,
     Status,
 )
+from justtrades.positions.urgency import Urgency
 from tests.broker.conformance.houses import CannotRun, House
 
 R = TypeVar("R")

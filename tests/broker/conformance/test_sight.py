@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from justtrades.broker.port import OrderReport, Synced
-from justtrades.positions.commands import Urgency
 from justtrades.positions.model import Status
+from justtrades.positions.urgency import Urgency
 from tests.broker.conformance.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

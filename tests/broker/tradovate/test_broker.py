@@ -27,7 +27,7 @@ from justtrades.broker.port import (
 )
 from justtrades.broker.tradovate import exact
 from justtrades.broker.tradovate.entities import Memory
-from justtrades.positions.commands import PlaceOrder, Urgency
+from justtrades.positions.commands import PlaceOrder
 from justtrades.positions.model import (
     Action,
     BrokerAccountId,
@@ -38,6 +38,7 @@ from justtrades.positions.model import (
     Purpose,
     Status,
 )
+from justtrades.positions.urgency import Urgency
 from tests.broker.tradovate.stub import (
     ACCOUNT,
     CONTRACT,

@@ -11,7 +11,7 @@ import pytest
 from justtrades.broker.port import NotSent
 from justtrades.broker.tradovate import budget as rules
 from justtrades.broker.tradovate.budget import Budget
-from justtrades.positions.commands import Urgency
+from justtrades.positions.urgency import Urgency
 from tests.broker.tradovate.virtual import run, settle
 
 CLOSE, CANCEL, PROTECT, LOOK = Urgency.CLOSE, Urgency.CANCEL, Urgency.PROTECT, Urgency.LOOK

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from justtrades.broker.port import Asker, OrderReport, PositionReport, Unreachable
-from justtrades.positions.commands import Urgency
 from justtrades.positions.model import BrokerAccountId, ClientOrderId, SignalId
+from justtrades.positions.urgency import Urgency
 from tests.broker.tradovate.stub import ACCOUNT, Desk, Stub, account, command, fill, order, position, props, version
 from tests.broker.tradovate.test_broker import MINE, OURS, N, with_desk
 

@@ -20,7 +20,7 @@ from justtrades.broker.port import (
     Synced,
     Unreachable,
 )
-from justtrades.positions.commands import CancelOrder, PlaceOrder, Urgency
+from justtrades.positions.commands import CancelOrder, PlaceOrder
 from justtrades.positions.model import (
     Action,
     BrokerAccountId,
@@ -31,6 +31,7 @@ from justtrades.positions.model import (
     OrderType,
     Purpose,
 )
+from justtrades.positions.urgency import Urgency
 from tests.broker.tradovate.stub import ACCOUNT, Desk, Stub, desk, ok
 from tests.broker.tradovate.virtual import BEGAN, run
 

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from justtrades.broker.port import BrokerError, ConnectionState, NotHandled, NotSent, Synced
-from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder, Urgency
+from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.model import (
     Action,
     BrokerAccountId,
@@ -30,6 +30,7 @@ from justtrades.positions.model import (
     OrderType,
     Purpose,
 )
+from justtrades.positions.urgency import Urgency
 from tests.broker.tradovate.stub import ACCOUNT, Desk, Stub, desk, ok
 from tests.broker.tradovate.virtual import BEGAN, run
 

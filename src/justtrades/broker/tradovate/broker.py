@@ -51,7 +51,7 @@ from justtrades.broker.tradovate.rest import Rest
 from justtrades.broker.tradovate.settings import TradovateSettings
 from justtrades.broker.tradovate.token import Lull, NotKept
 from justtrades.positions.calendar import in_maintenance
-from justtrades.positions.commands import Mutation, Urgency
+from justtrades.positions.commands import Mutation
 from justtrades.positions.model import (
     BrokerAccountId,
     BrokerOrder,
@@ -59,6 +59,7 @@ from justtrades.positions.model import (
     ContractName,
     Fill,
 )
+from justtrades.positions.urgency import Urgency
 
 NO_ACCOUNTS = "the broker lists no account for this login here: is the environment (live or demo) the right one?"
 MOST_REPORTS = 10_000

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from justtrades.broker import port
 from justtrades.broker.port import Gate, NotSent
-from justtrades.positions.commands import Urgency
+from justtrades.positions.urgency import Urgency
 
 MINUTE, HOUR = 60.0, 3600.0
 PUBLISHED = 5_000

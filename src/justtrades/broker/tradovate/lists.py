@@ -16,8 +16,8 @@ from justtrades.broker.tradovate import wire
 from justtrades.broker.tradovate.entities import Memory
 from justtrades.broker.tradovate.rest import Rest
 from justtrades.broker.tradovate.wire import Row
-from justtrades.positions.commands import Urgency
 from justtrades.positions.model import BrokerAccountId, Fill
+from justtrades.positions.urgency import Urgency
 
 IDS_PER_CALL = 100
 STALE = "the list of orders lacks one that we heard of"

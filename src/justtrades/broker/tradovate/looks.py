@@ -19,8 +19,8 @@ from justtrades.broker.tradovate.lists import STALE, Lists, by, fills_in, togeth
 from justtrades.broker.tradovate.rest import Rest
 from justtrades.broker.tradovate.shared import Askers, Shared, doubting
 from justtrades.broker.tradovate.wire import Row
-from justtrades.positions.commands import Urgency
 from justtrades.positions.model import BrokerAccountId, BrokerOrder, ClientOrderId, Fill, Status
+from justtrades.positions.urgency import Urgency
 
 YOUNG_SECONDS = 60.0
 UNTOLD = "an order is listed whose command is not yet"

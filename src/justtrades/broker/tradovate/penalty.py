@@ -16,7 +16,7 @@ from tenacity import RetryCallState
 from tenacity.wait import wait_base
 
 from justtrades.broker.port import NotHandled
-from justtrades.positions.commands import Urgency
+from justtrades.positions.urgency import Urgency
 
 SHORTEST = 0.05
 """No wait is told that clocks could round to nothing: whoever comes back a moment too early comes in vain."""

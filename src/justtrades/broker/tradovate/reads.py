@@ -34,8 +34,8 @@ from justtrades.broker.tradovate.looks import Looks
 from justtrades.broker.tradovate.rest import Rest
 from justtrades.broker.tradovate.shared import Askers, Shared, doubting, noticed
 from justtrades.broker.tradovate.wire import Place, Row
-from justtrades.positions.commands import Urgency
 from justtrades.positions.model import BrokerAccountId, ContractName
+from justtrades.positions.urgency import Urgency
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import Any, assert_never
 
 from justtrades.broker.port import AuditId, Request
-from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder, Urgency
+from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.model import BrokerAccountId, ClientOrderId, Order, OrderType, Purpose
+from justtrades.positions.urgency import Urgency
 
 PLACE, PAIR = "/order/placeorder", "/order/placeoco"
 MODIFY, CANCEL, LIQUIDATE = "/order/modifyorder", "/order/cancelorder", "/order/liquidateposition"

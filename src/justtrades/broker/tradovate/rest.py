@@ -22,7 +22,7 @@ from justtrades.broker.tradovate.answers import Denied, No, Payload, Slowed, Tic
 from justtrades.broker.tradovate.budget import GATE_EVERY, Budget
 from justtrades.broker.tradovate.calls import Call, Calls, open_gate
 from justtrades.broker.tradovate.penalty import Penalty
-from justtrades.positions.commands import Urgency
+from justtrades.positions.urgency import Urgency
 
 LONGEST_ENTRY_TICKET, LONGEST_TICKET = 20.0, 600.0
 """Seconds. A longer wait is the asker's own; an entry is the same when it comes again, and so its ticket is kept."""
