@@ -228,6 +228,20 @@ def test_a_receipt_is_exported_as_it_is(engine: FakeEngine, capsys: pytest.Captu
     assert run(["signals", "--export", "receipt.json"]) == 2
 
 
+def test_reconcile_has_a_line_for_each_working_order_of_somebody_else(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = {"broker_order_id": "91", "action": "Sell", "quantity": 2, "order_type": "Limit", "price": "24510.5"}
+    unknown = dict.fromkeys(known) | {"broker_order_id": "92"}
+    lane = {"account_id": "a1", "contract": "MNQZ6", "quantity": 0, "foreign_orders": [known, unknown]}
+    engine.answer("POST", "/reconcile", {"lanes": [lane, {"account_id": "a2", "contract": "MNQZ6", "quantity": 0}]})
+    assert run(["reconcile"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "a1 MNQZ6: sell limit order 91 for 2 at 24510.5 works there and is not ours",
+        "a1 MNQZ6: an order 92 for ? works there and is not ours",
+    ]
+
+
 def test_the_reason_of_a_refusal_is_one_line_on_stderr(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
     engine.answer("POST", "/flatten", {"detail": "not\nnow"}, 409)
     assert run(["flatten"]) == 1

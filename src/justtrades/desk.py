@@ -538,7 +538,9 @@ class Desk:
 
     def _view(self, executor: Executor) -> LaneView:
         now = self.clock()
-        return view(executor.lane, now, executor.doubt_since, self._longest.seconds(executor.lane, now))
+        lane = executor.lane
+        others = executor.others.working(lane)
+        return view(lane, others, now, executor.doubt_since, self._longest.seconds(lane, now))
 
     def _heard(self, lane: Lane, news: tuple[News, ...]) -> None:
         self._moved.set()

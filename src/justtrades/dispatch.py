@@ -269,9 +269,10 @@ class Dispatch:
         seen = login.last_seen(account.broker_account_id, record.name) if login is not None else None
         if seen is not None and seen.lane.quantity == 0:
             # What traded here before this lane existed is not its news.
-            old = seen.lane
-            executor.past.add((o.broker_id for o in old.orders), (f.id for f in old.fills), seen.began_at)
-            executor.tell(PictureTaken(seen.began_at, (), (), 0, streaming=True))
+            working = tuple(o for o in seen.lane.orders if not o.status.ended)
+            ended = (o.broker_id for o in seen.lane.orders if o.status.ended)
+            executor.past.add(ended, (f.id for f in seen.lane.fills), seen.began_at)
+            executor.tell(PictureTaken(seen.began_at, working, (), 0, streaming=True))
         return executor
 
     def _tag(self) -> str:

@@ -38,6 +38,7 @@ from justtrades.broker.port import (
     Sent,
     Unreachable,
 )
+from justtrades.others import Others
 from justtrades.past import Past
 from justtrades.positions.commands import Command, LookForOrders, Mutation, PlaceOrder, TakePicture
 from justtrades.positions.events import (
@@ -150,6 +151,7 @@ class Executor:
         the step that has news."""
         self.lane = lane
         self.past = past
+        self.others = Others()
         self._saved: Lane | None = None
         self._line, self._account, self._connection_id = line, account, connection_id
         self._database, self._limits, self._switch = database, limits, switch
@@ -260,6 +262,7 @@ class Executor:
         for event in events:
             told = self.past.news_in(event, self.lane)
             self._keep(told, fold_in(self.lane, told, now, self._limits), now)
+            self.others.hear(told, self.lane)
             last = told
         done = decide(self.lane, now, self._limits)
         self._keep(last, done.lane, now, done.commands)
@@ -281,6 +284,7 @@ class Executor:
                 self._inbox.put_nowait(AnswerLost(event.call_id, f"unexpected {type(error).__name__} on its answer"))
             return ()
         self._keep(event, done.lane, now, done.commands)
+        self.others.hear(event, self.lane)
         self._wake = done.wake_at
         return done.commands
 

@@ -9,10 +9,13 @@ from decimal import Decimal
 from justtrades.positions import book, exits
 from justtrades.positions.model import (
     AccountId,
+    Action,
+    BrokerOrder,
     BrokerOrderId,
     ContractName,
     Lane,
     Order,
+    OrderType,
     Purpose,
     RecorderId,
 )
@@ -26,6 +29,17 @@ class ExitView:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherOrderView:
+    """An order of somebody else that works at the broker; None where the broker has not said yet."""
+
+    broker_order_id: BrokerOrderId
+    action: Action | None
+    quantity: int | None
+    order_type: OrderType | None
+    price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class LaneView:
     """A lane as people see it. Quantities are signed contracts, prices points, times UTC."""
 
@@ -34,6 +48,7 @@ class LaneView:
     quantity: int
     broker_quantity: int | None
     foreign: int
+    foreign_orders: tuple[OtherOrderView, ...]
     in_doubt: bool
     doubt_seconds: float
     halted: bool
@@ -53,8 +68,11 @@ class LaneView:
     signals_waiting: int
 
 
-def view(lane: Lane, now: datetime, doubt_since: datetime | None, unprotected_today: float) -> LaneView:
-    """`unprotected_today`: the longest time without a wanted exit in today's session, in seconds."""
+def view(
+    lane: Lane, others: tuple[BrokerOrder, ...], now: datetime, doubt_since: datetime | None, unprotected_today: float
+) -> LaneView:
+    """`others`: working orders that are not ours; `unprotected_today`: the longest time without a wanted exit in
+    today's session, in seconds."""
     standing, trade = book.standing(lane), lane.trade
     rests = {p: tuple(o for o in book.resting(lane) if o.purpose is p) for p in (Purpose.TARGET, Purpose.STOP)}
     views = {p: tuple(_exit_view(lane, o) for o in orders) for p, orders in rests.items()}
@@ -64,6 +82,7 @@ def view(lane: Lane, now: datetime, doubt_since: datetime | None, unprotected_to
         quantity=standing.held,
         broker_quantity=lane.broker_quantity,
         foreign=standing.foreign,
+        foreign_orders=tuple(_other(order) for order in others),
         in_doubt=book.in_doubt(lane),
         doubt_seconds=(now - doubt_since).total_seconds() if doubt_since else 0.0,
         halted=lane.halted is not None,
@@ -81,6 +100,11 @@ def view(lane: Lane, now: datetime, doubt_since: datetime | None, unprotected_to
         side=trade.side if trade else None,
         signals_waiting=len(lane.jobs),
     )
+
+
+def _other(order: BrokerOrder) -> OtherOrderView:
+    left = order.quantity - order.claimed if order.quantity is not None else None
+    return OtherOrderView(order.broker_id, order.action, left, order.order_type, order.price)
 
 
 def _promise(lane: Lane, now: datetime) -> str:

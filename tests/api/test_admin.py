@@ -12,7 +12,8 @@ import pytest
 
 from justtrades.api.schemas import decimal_text
 from justtrades.broker.port import Account, ConnectionState, Refused, Unreachable
-from justtrades.positions.model import BrokerAccountId
+from justtrades.lane_view import OtherOrderView
+from justtrades.positions.model import Action, BrokerAccountId, BrokerOrderId, OrderType
 from justtrades.store import accounts, books, connections
 from justtrades.takeover import CannotAdopt
 from tests.api.world import (
@@ -441,7 +442,10 @@ async def test_short_lists_are_paged_too(world: World) -> None:
 
 
 async def test_a_running_lane_is_shown_as_it_is_now(world: World) -> None:
-    world.desk.views = [lane(blocked="a manual increase", doubt_seconds=2.5, in_doubt=True, foreign=1)]
+    theirs = OtherOrderView(BrokerOrderId("91"), Action.SELL, 1, OrderType.LIMIT, Decimal("24510.5"))
+    world.desk.views = [
+        lane(blocked="a manual increase", doubt_seconds=2.5, in_doubt=True, foreign=1, foreign_orders=(theirs,))
+    ]
     (shown,) = (await world.get("/lanes")).json()["items"]
     assert shown == {
         "account_id": ACCOUNT,
@@ -449,6 +453,9 @@ async def test_a_running_lane_is_shown_as_it_is_now(world: World) -> None:
         "quantity": 2,
         "broker_quantity": 2,
         "foreign_quantity": 1,
+        "foreign_orders": [
+            {"broker_order_id": "91", "action": "Sell", "quantity": 1, "order_type": "Limit", "price": "24510.5"}
+        ],
         "in_doubt": True,
         "doubt_seconds": 2.5,
         "halted": True,

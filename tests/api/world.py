@@ -231,6 +231,7 @@ def lane(**changes: Any) -> DeskLane:
         "quantity": 2,
         "broker_quantity": 2,
         "foreign": 0,
+        "foreign_orders": (),
         "in_doubt": False,
         "doubt_seconds": 0.0,
         "halted": False,

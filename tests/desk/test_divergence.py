@@ -9,14 +9,30 @@ from typing import Any
 
 import pytest
 
-from justtrades.broker.port import BustReport, Refused
+from justtrades.broker.port import BustReport, OrderReport, Refused
 from justtrades.desk import NoSuchLane
+from justtrades.lane_view import OtherOrderView
+from justtrades.others import MOST, Others
 from justtrades.positions.commands import Mutation, PlaceOrder
-from justtrades.positions.model import AccountId, ContractName, Outcome, Purpose, SignalId, Verb
+from justtrades.positions.events import OrderReported
+from justtrades.positions.model import (
+    AccountId,
+    Action,
+    BrokerOrder,
+    BrokerOrderId,
+    ContractName,
+    OrderType,
+    Outcome,
+    Purpose,
+    SignalId,
+    Status,
+    Verb,
+)
 from justtrades.positions.recorder import Recorder
 from justtrades.store import books, recorders
 from justtrades.takeover import CannotAdopt
 from tests.desk.fakes import ACCOUNT, ES, FIRST, MNQ, World, played, recorder, ticks
+from tests.positions.lane_world import started
 
 RULES = recorder(targets=ticks(20))
 
@@ -285,3 +301,61 @@ async def test_the_longest_time_without_an_exit_counts_to_its_end_and_outlives_a
 async def test_a_position_whose_rules_ask_for_no_exit_says_so(here: World) -> None:
     await here.trade(Verb.BUY, recorder())
     assert here.view().promise.startswith("its rules ask for no exit, checked ")
+
+
+# ── orders of others ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def resting(number: str, price: str, status: Status = Status.WORKING) -> BrokerOrder:
+    """A person's limit order to sell two, one of them filled elsewhere already."""
+    return BrokerOrder(BrokerOrderId(number), None, status, Action.SELL, 2, OrderType.LIMIT, Decimal(price), claimed=1)
+
+
+@played()
+async def test_working_orders_of_others_are_shown_while_they_work_and_ours_are_not_among_them(here: World) -> None:
+    await here.trade(Verb.BUY, RULES)
+    here.broker.tell(OrderReport(FIRST, MNQ, resting("9001", "130")))
+    await here.until(lambda: len(here.view().foreign_orders) == 1)
+    assert here.view().foreign_orders == (
+        OtherOrderView(BrokerOrderId("9001"), Action.SELL, 1, OrderType.LIMIT, Decimal(130)),
+    )
+    here.broker.tell(OrderReport(FIRST, MNQ, resting("9001", "130", Status.CANCELED)))
+    await here.until(lambda: not here.view().foreign_orders)
+    assert len(here.view().targets) == 1
+
+
+@played()
+async def test_a_picture_says_anew_which_orders_of_others_work(here: World) -> None:
+    await here.trade(Verb.BUY, RULES)
+    here.broker.tell(OrderReport(FIRST, MNQ, resting("9001", "130")))
+    await here.until(lambda: len(here.view().foreign_orders) == 1)
+    here.broker.lanes[BrokerOrderId("9002")] = (FIRST, MNQ)
+    here.broker.orders[BrokerOrderId("9002")] = resting("9002", "131")
+    await here.desk.reconcile(None)
+    await here.until(lambda: [o.broker_order_id for o in here.view().foreign_orders] == ["9002"])
+
+
+@played()
+async def test_an_order_that_rests_before_the_contract_is_traded_is_shown_and_its_fill_is_not_ours(here: World) -> None:
+    here.broker.lanes[BrokerOrderId("9003")] = (FIRST, MNQ)
+    here.broker.orders[BrokerOrderId("9003")] = resting("9003", "130")
+    await here.trade(Verb.BUY, RULES)
+    await here.desk.reconcile(None)
+    await here.until(lambda: [o.broker_order_id for o in here.view().foreign_orders] == ["9003"])
+
+
+def test_no_more_orders_of_others_are_remembered_than_a_hundred() -> None:
+    others, lane = Others(), started().lane
+    for number in range(MOST + 50):
+        others.hear(OrderReported(resting(str(9000 + number), "130")), lane)
+    shown = others.working(lane)
+    assert (len(shown), shown[-1].broker_id) == (MOST, str(9000 + MOST + 49))
+
+
+def test_an_order_nobody_can_tell_yet_is_not_called_somebody_elses_while_one_of_ours_is_unanswered() -> None:
+    world, others = started(), Others()
+    world.alert(Verb.BUY)
+    world.tell(world.queue.pop(0))
+    others.hear(OrderReported(resting("9001", "130")), world.lane)
+    assert world.lane.orders[0].unbound
+    assert others.working(world.lane) == ()

@@ -103,6 +103,8 @@ class Facts:
             self._versions[entity["orderId"]] = entity
         if kind == "fill":
             self._standings.clear()
+            if entity["id"] not in known and not self.ours(entity["orderId"]):
+                self.hands[self.place(entity["orderId"])] = self.now()
         if kind == "command" and entity["commandType"] == "New" and "clOrdId" in entity:
             self._clients[entity["orderId"]] = entity["clOrdId"]
         known[entity["id"]] = entity

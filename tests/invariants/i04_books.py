@@ -1,4 +1,6 @@
-"""I4: at rest our quantity and the foreign one we show make the broker's, and the same for working orders."""
+"""I4: at rest our quantity and the foreign one we show make the broker's, and the same for working orders.
+
+Orders of others are shown where the engine has a lane."""
 
 from __future__ import annotations
 
@@ -34,4 +36,17 @@ class Books(Checker):
         in_books = {broker_id or own for broker_id, own in self.facts.rows(LIVE, *self.facts.lane(place))}
         if at_broker != in_books:
             text = f"working at the broker {sorted(at_broker)}, in our books {sorted(in_books)}"
+            self.broken(f"{self.facts.shown(place)}: {text}")
+        self._of_others(place)
+
+    def _of_others(self, place: Place) -> None:
+        desk = self.condition.desk
+        views = desk.lanes() if desk is not None else ()
+        view = next((v for v in views if (v.account_id, v.contract) == self.facts.lane(place)), None)
+        if view is None:
+            return
+        working = {str(o["id"]) for o in self.facts.working(place) if not self.facts.ours(o["id"])}
+        shown = {order.broker_order_id for order in view.foreign_orders}
+        if working != shown:
+            text = f"orders of others work at the broker {sorted(working)}, shown are {sorted(shown)}"
             self.broken(f"{self.facts.shown(place)}: {text}")

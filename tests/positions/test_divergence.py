@@ -326,7 +326,7 @@ def taken_away_twice() -> World:
 
 def test_a_lane_that_asks_about_its_exit_is_halted_for_entries_until_a_person_resumes() -> None:
     world = taken_away_twice()
-    shown = view(world.lane, world.now, None, 0.0)
+    shown = view(world.lane, (), world.now, None, 0.0)
     assert (shown.protected, shown.blocked) == (False, exits.entries_stopped(world.lane))
     assert "until a person resumes" in (shown.blocked or "")
     add = world.alert(Verb.BUY)

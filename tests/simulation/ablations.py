@@ -19,7 +19,7 @@ from typing import Any
 
 from pytest import MonkeyPatch  # noqa: PT013 - the class itself is the seam
 
-from justtrades import desk, dispatch, executor, past
+from justtrades import desk, dispatch, executor, others, past
 from justtrades.api import webhook
 from justtrades.api.alerts import strategy
 from justtrades.broker import port
@@ -103,6 +103,10 @@ def _believed_at_once(patch: MonkeyPatch) -> None:
 
 def _doubt_is_not_shown(patch: MonkeyPatch) -> None:
     patch.setattr(desk.Desk, "_lanes_not_ready", lambda _: [])
+
+
+def _orders_of_others_are_not_shown(patch: MonkeyPatch) -> None:
+    patch.setattr(others.Others, "_take", lambda *_: None)
 
 
 # ── knowledge ────────────────────────────────────────────────────────────────────────────────────────────
@@ -405,6 +409,7 @@ ABLATIONS: tuple[Ablation, ...] = (
     Ablation("an undone fill is heard of", _busts_are_not_heard, "taken over", ("I4", "I8"), 0),
     Ablation("an undone fill counts no more", _an_undone_fill_counts, "taken over", ("I4", "I8"), 0),
     Ablation("what is not ours blocks entries until a person decides", _nobody_is_asked, "hands", ("I21",), 11),
+    Ablation("working orders of others are shown", _orders_of_others_are_not_shown, "resting", ("I4",), 0),
     Ablation("what is taken over is in the books", _taken_over_in_words_only, "taken over", ("I21",), 2),
     Ablation("ids rise though the clock is set back", _ids_follow_the_clock, "clock", ("I10",), 10),
     Ablation("a strategy's position is a level", _positions_are_orders, "following", ("following",), 0),

@@ -161,6 +161,13 @@ class Exchange:
         ticket = Ticket(account, name, quantity, Leg(action, MARKET), stamp=MANUAL)
         return await self._hand(lambda venue, now: venue.place(ticket, now))
 
+    async def rest_by_hand(self, account: int, name: str, action: str, quantity: int, by_ticks: int) -> bool:
+        """A person's limit order, so many ticks on the far side of the market."""
+        away = -by_ticks if action == "Buy" else by_ticks
+        price = self.price(name) + away * self.contract(name).root.tick_size
+        ticket = Ticket(account, name, quantity, Leg(action, "Limit", price), stamp=MANUAL)
+        return await self._hand(lambda venue, now: venue.place(ticket, now))
+
     async def cancel_by_hand(self, order_id: int) -> bool:
         return await self._hand(lambda venue, now: venue.cancel(order_id, now, stamp=MANUAL))
 

@@ -111,6 +111,11 @@ KINDS = (
     Kind("clock", Weather(lost_answer=0.05, lost_request=0.03), (*TRADING, ("clock", 4), ("crash", 1)), eager=0.2),
     Kind("thrift", acts=TRADING, budgets=(300,), hourly=75, eager=0.6),
     Kind("hours", Weather(lost_answer=0.02), (*TRADING, ("crash", 1)), began=HOURS, keeps_hours=True, eager=0.8),
+    Kind(
+        "resting",
+        Weather(lost_answer=0.03, lag=2.0, frames_lost=0.03),
+        (*TRADING, ("rest", 5), ("resume", 2), ("crash", 1)),
+    ),
 )
 
 
@@ -441,6 +446,22 @@ async def _hand(world: World, rng: Random) -> None:
             pass
 
 
+async def _hand_rests(world: World, rng: Random) -> None:
+    """The trader's own limit orders: placed, taken back, or filled when the market comes there."""
+    account, name = world.exchange.account_id(1), "MNQZ6"
+    place = (account, world.exchange.contract(name).id)
+    world.facts.hands[place] = world.facts.now()
+    theirs = [order["id"] for order in world.facts.working(place) if not world.facts.ours(order["id"])]
+    if theirs and rng.random() < 0.4:
+        order_id = rng.choice(theirs)
+        world.trace.tell(f"* by hand: cancel {order_id}")
+        await world.exchange.cancel_by_hand(order_id)
+        return
+    action, away = rng.choice(["Buy", "Sell"]), rng.choice([2, 10, 25, 200])
+    world.trace.tell(f"* by hand: a limit order, {action} 1, {away} ticks away")
+    await world.exchange.rest_by_hand(account, name, action, 1, away)
+
+
 async def _bust(world: World, rng: Random) -> None:
     """The exchange undoes one of the newest executions."""
     place = (world.exchange.account_id(1), world.exchange.contract("MNQZ6").id)
@@ -485,6 +506,7 @@ ACTS: dict[str, Act] = {
     "slices": _slices,
     "manners": _manners,
     "hand": _hand,
+    "rest": _hand_rests,
     "roll": _roll,
     "alert": _alert,
     "close": _close,

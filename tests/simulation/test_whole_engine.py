@@ -31,8 +31,8 @@ def test_different_seeds_play_differently() -> None:
 
 def test_schedules_really_trade() -> None:
     """A simulation in which nothing happens would hold for ever."""
-    played = [play(seed) for seed in range(2 * len(KINDS))]
+    played = [play(seed, kind) for kind in KINDS for seed in range(3)]
     assert not [broken for one in played for broken in one.broken]
     assert {one.kind for one in played if one.fills} == {kind.name for kind in KINDS}, "a kind in which nothing trades"
-    assert sum(one.fills for one in played) > 4 * len(played)
+    assert sum(one.fills for one in played) > 3 * len(played)
     assert sum(one.steps for one in played) > 60 * len(played)

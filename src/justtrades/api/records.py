@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import PlainSerializer
+from pydantic import Field, PlainSerializer
 
 from justtrades.api.schemas import DecimalText, Given, Moment
 
@@ -34,12 +34,23 @@ class SignalOut(Given):
     finished_at: Moment | None = None
 
 
+class OtherOrderOut(Given):
+    """An order at the broker that somebody else placed and that works; quantity in contracts still open."""
+
+    broker_order_id: str
+    action: str | None = None
+    quantity: int | None = None
+    order_type: str | None = None
+    price: DecimalText | None = None
+
+
 class LaneOut(Given):
     account_id: str
     contract: str
     quantity: int
     broker_quantity: int | None = None
     foreign_quantity: int = 0
+    foreign_orders: list[OtherOrderOut] = Field(default_factory=list)
     in_doubt: bool
     doubt_seconds: float = 0
     halted: bool

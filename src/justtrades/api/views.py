@@ -19,6 +19,7 @@ def lane_row(view: LaneView) -> Row:
         "quantity": view.quantity,
         "broker_quantity": view.broker_quantity,
         "foreign_quantity": view.foreign,
+        "foreign_orders": list(view.foreign_orders),
         "in_doubt": view.in_doubt,
         "doubt_seconds": view.doubt_seconds,
         "halted": view.halted or view.blocked is not None,

@@ -75,6 +75,18 @@ def reconcile(
         _differences(compared["lanes"], json_=json_)
         return
     show.page({"items": compared["lanes"]}, _LANES, json_=json_, lesser=("checked_at", "in_doubt"))
+    if not json_:
+        _others(compared["lanes"])
+
+
+def _others(lanes: list[dict[str, Any]]) -> None:
+    """A line for each working order of somebody else."""
+    for lane in lanes:
+        for order in lane.get("foreign_orders", ()):
+            side = " ".join(str(order[key]).lower() for key in ("action", "order_type") if order[key])
+            terms = f"{order['quantity'] or '?'}" + (f" at {order['price']}" if order["price"] else "")
+            said = f"{side or 'an'} order {order['broker_order_id']} for {terms} works there and is not ours"
+            typer.echo(f"{lane['account_id']} {lane['contract']}: {said}")
 
 
 def _differences(lanes: list[dict[str, Any]], *, json_: bool) -> None:
