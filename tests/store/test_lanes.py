@@ -47,7 +47,7 @@ from justtrades.positions.model import (
 )
 from justtrades.positions.prices import Distance, Unit
 from justtrades.store import codec, tables
-from justtrades.store.lanes import JournalRow, Known, Saved, known_ids, load_lane, load_lanes, save_step
+from justtrades.store.lanes import JournalRow, Known, Saved, known_ids, load_lanes, save_step
 from justtrades.store.session import Database
 from justtrades.store.signals import NewRoute, NewSignal, accept
 from tests.store.conftest import START, Clock
@@ -186,8 +186,6 @@ async def test_a_lane_comes_back_as_it_was_without_its_news(story: Story) -> Non
     await story.enter_long()
     saved = replace(story.lane, news=())
     assert await story.db.read(load_lanes) == [saved]
-    assert await story.db.read(lambda c: load_lane(c, ACCOUNT, MNQ.name)) == saved
-    assert await story.db.read(lambda c: load_lane(c, ACCOUNT, ContractName("ESH6"))) is None
 
 
 async def test_the_lane_row_shows_what_the_lane_holds(story: Story) -> None:

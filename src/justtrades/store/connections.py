@@ -1,4 +1,4 @@
-"""Logins at brokers: what people may see of them, their sealed secrets, and what was learned through them.
+"""Logins at brokers: what people may see of them, and their sealed secrets.
 
 Secrets are one sealed JSON object per connection and never part of a row that is handed out. The access token
 is sealed apart, because it changes every hour or so; it survives a restart, since brokers count logins.
@@ -11,23 +11,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import uuid4
 
 from sqlalchemy import Connection, Row, bindparam, select, true
 
-from justtrades.positions.model import ConnectionId, ContractName
-from justtrades.store.dialects import insert_or_update
+from justtrades.positions.model import ConnectionId
 from justtrades.store.secrets import Box
-from justtrades.store.tables import connections, contracts, switches
+from justtrades.store.tables import connections, switches
 
 _ID_LENGTH: Final = 24
 _DEVICE: Final = "device id"
 _C = connections.c
 _seen: Final = select(_C.id, _C.name, _C.environment, _C.auth, _C.username, _C.enabled, _C.created_at, _C.updated_at)
 _one: Final = connections.update().where(_C.id == bindparam("b_id"))
-_write_contract: Final = insert_or_update(contracts, ["connection_id", "name"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,32 +47,6 @@ class Token:
 
     value: str = field(repr=False)
     expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class KnownContract:
-    """A contract as the broker described it; the shape of `broker.port.ContractRecord`."""
-
-    id: int
-    name: ContractName
-    tick_size: Decimal
-    point_value: Decimal
-    expires_at: datetime | None = None
-
-
-class ContractLike(Protocol):
-    """The shape of `broker.port.ContractRecord`."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def name(self) -> ContractName: ...
-    @property
-    def tick_size(self) -> Decimal: ...
-    @property
-    def point_value(self) -> Decimal: ...
-    @property
-    def expires_at(self) -> datetime | None: ...
 
 
 def add(
@@ -167,27 +138,6 @@ def load_token(connection: Connection, box: Box, connection_id: ConnectionId) ->
 
 def forget_token(connection: Connection, connection_id: ConnectionId) -> None:
     connection.execute(_one.values(token=None, token_expires_at=None), {"b_id": connection_id})
-
-
-def save_contract(connection: Connection, connection_id: ConnectionId, record: ContractLike, at: datetime) -> None:
-    row = {
-        "connection_id": connection_id,
-        "name": record.name,
-        "broker_contract_id": record.id,
-        "tick_size": record.tick_size,
-        "point_value": record.point_value,
-        "expires_at": record.expires_at,
-        "fetched_at": at,
-    }
-    _write_contract.run(connection, row)
-
-
-def load_contracts(connection: Connection, connection_id: ConnectionId) -> list[KnownContract]:
-    found = select(contracts).where(contracts.c.connection_id == connection_id)
-    return [
-        KnownContract(row.broker_contract_id, row.name, row.tick_size, row.point_value, row.expires_at)
-        for row in connection.execute(found)
-    ]
 
 
 def _row(row: Row[*tuple[Any, ...]]) -> ConnectionRow:

@@ -144,10 +144,6 @@ _write_busts: Final = (
     .where((fills.c.account_id == bindparam("b_account")) & (fills.c.broker_fill_id == bindparam("b_fill")))
     .values(busted=True)
 )
-_lane_state: Final = select(lanes.c.state_json)
-_one_lane: Final = _lane_state.where(
-    (lanes.c.account_id == bindparam("b_account")) & (lanes.c.contract == bindparam("b_contract"))
-)
 
 
 def save_step(
@@ -176,13 +172,7 @@ def save_step(
 
 
 def load_lanes(connection: Connection) -> list[Lane]:
-    return [codec.lane_from(text) for text in connection.execute(_lane_state).scalars()]
-
-
-def load_lane(connection: Connection, account_id: AccountId, contract: ContractName) -> Lane | None:
-    found = {"b_account": account_id, "b_contract": contract}
-    text = connection.execute(_one_lane, found).scalar_one_or_none()
-    return codec.lane_from(text) if text is not None else None
+    return [codec.lane_from(text) for text in connection.execute(select(lanes.c.state_json)).scalars()]
 
 
 def unprotected(connection: Connection) -> list[Unprotected]:

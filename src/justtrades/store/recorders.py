@@ -95,12 +95,6 @@ def valid_tokens(connection: Connection, now: datetime) -> list[ValidToken]:
     return [ValidToken(row.hash, row.recorder_id, row.expires_at) for row in found]
 
 
-def find_by_token(connection: Connection, token: str, now: datetime) -> ValidToken | None:
-    """Whose webhook this is; None for an unknown or expired token and for a disabled recorder alike."""
-    row = connection.execute(_tokens.where(_T.hash == hashed(token)), {"now": now}).one_or_none()
-    return ValidToken(row.hash, row.recorder_id, row.expires_at) if row is not None else None
-
-
 def _add_token(connection: Connection, recorder_id: RecorderId, token: str, at: datetime) -> None:
     row = {"hash": hashed(token), "recorder_id": recorder_id, "created_at": at, "expires_at": None}
     connection.execute(recorder_tokens.insert(), row)

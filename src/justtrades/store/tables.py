@@ -83,7 +83,7 @@ class Account(Base):
 
 
 class Contract(Base):
-    """A contract as a connection's broker described it: tick size in points, dollars per point."""
+    """A contract as a connection's broker described it: tick size in points, dollars per point. Not filled yet."""
 
     __tablename__ = "contracts"
     connection_id: Mapped[str] = mapped_column(ForeignKey("connections.id"), primary_key=True)
