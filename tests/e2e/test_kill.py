@@ -62,7 +62,7 @@ async def all_is_well(play: Stage) -> None:
 
 @dataclass(frozen=True)
 class Point:
-    """A named moment to die at: a call has left, and was carried out (`after`) or not yet (`before`)."""
+    """A named moment to die at: a call left, and was carried out (`after`), not yet (`before`) or never (`lost`)."""
 
     doing: str
     endpoint: str
@@ -103,14 +103,40 @@ async def test_killed_at_every_named_point_of_a_trade(theatre: Theatre, half: li
         assert await play.net() == 0, str(point)
 
 
+LIQUIDATING = [
+    Point("liquidating", "order/placeorder", "lost"),
+    *(Point("liquidating", "order/liquidateposition", when) for when in ("before", "after", "lost")),
+]
+"""A closing order that never arrived is looked for in vain, and then the broker is asked to liquidate."""
+
+
+async def test_killed_at_every_named_point_of_a_liquidation(theatre: Theatre) -> None:
+    """Its request names no order of ours: only the broker's position and fills tell whether it was carried out."""
+    for number, point in enumerate(LIQUIDATING, 1):
+        signal_id = await _die_at(theatre, point)
+        play = await theatre.again()
+        outcome = await play.outcome(signal_id)
+        assert outcome["outcome"] == "filled", f"{point}: {outcome}"
+        await all_is_well(play)
+        assert await play.net() == 0, str(point)
+        assert not await play.working(), str(point)
+        fills = await play.fills()
+        assert len(fills) == 2 * number, f"{point}: one fill opens and one closes: {fills}"
+        trades = await play.closed_trades(number)
+        assert [trade["exit_reason"] for trade in trades] == ["close"] * number, str(point)
+        assert await _calls(play, "order/liquidateposition") >= number, f"{point}: nothing was liquidated"
+
+
 async def _die_at(theatre: Theatre, point: Point) -> str:
     play, recorder = theatre.play, theatre.recorder
     if point.doing not in ("entering", "protecting"):
         await recorder.trade("buy")
         await play.position(protected=True)
-    await play.control("faults", fault=f"stall:{STALLED}", endpoint=point.endpoint, when=point.when, nth=1)
+    if point.endpoint == "order/liquidateposition":
+        await play.control("faults", fault="lose_request", endpoint="order/placeorder", nth=1)
+    await play.control("faults", **_fault(point), endpoint=point.endpoint, nth=1)
     before = await _calls(play, point.endpoint)
-    action = "close" if point.doing in ("cancelling", "closing") else "buy"
+    action = "close" if point.doing in ("cancelling", "closing", "liquidating") else "buy"
     signal_id = await recorder.alert({"action": action, "ticker": "MNQ1!", "id": fresh()})
 
     async def under_way() -> bool:
@@ -120,6 +146,10 @@ async def _die_at(theatre: Theatre, point: Point) -> str:
     await theatre.engine.kill()
     await play.broker.delete("/control/faults")
     return signal_id
+
+
+def _fault(point: Point) -> Json:
+    return {"fault": "lose_request"} if point.when == "lost" else {"fault": f"stall:{STALLED}", "when": point.when}
 
 
 async def _calls(play: Stage, endpoint: str) -> int:
