@@ -9,7 +9,8 @@ import pytest
 from justtrades.positions import book
 from justtrades.positions.commands import Liquidate
 from justtrades.positions.events import FillBusted, OrderFilled
-from justtrades.positions.model import Action, Fill, Outcome, Status, Verb
+from justtrades.positions.fold import MOST_BUSTED
+from justtrades.positions.model import Action, Fill, FillId, Outcome, Status, Verb
 from tests.positions.lane_world import World, holding, started, terms
 
 
@@ -114,6 +115,13 @@ def test_a_part_is_closed_only_down_to_what_shall_remain_at_the_broker() -> None
     assert world.net == 2, "five were held, three should go, and the broker had only four"
     assert world.outcome(part).outcome is Outcome.PARTIALLY_FILLED
     assert not [c for c in world.commands if isinstance(c, Liquidate)]
+
+
+def test_no_more_undone_fills_are_remembered_than_a_lane_has_room_for() -> None:
+    world = started()
+    world.queue += [FillBusted(FillId(str(n))) for n in range(MOST_BUSTED + 3)]
+    world.run()
+    assert world.lane.busted == tuple(str(n) for n in range(3, MOST_BUSTED + 3))
 
 
 # ── of an order that still works, or has ended ───────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -90,3 +91,26 @@ def test_a_picture_that_comes_after_a_newer_one_says_nothing_of_now(older: int) 
     world.queue.append(old)
     world.run()
     assert (world.lane.broker_quantity, world.lane.checked_at, world.lane.divergence) == (2, checked, None)
+
+
+def test_a_picture_that_comes_after_a_newer_one_takes_the_sight_of_the_broker_from_nobody() -> None:
+    """The stream was lost and came back while it stood in line."""
+    world = holding(2)
+    old = replace(world.picture(), streaming=False)
+    world.wait(20)
+    world.queue.append(world.picture())
+    world.run()
+    unanswered(world)
+    world.queue += [PictureWanted(), old]
+    world.run()
+    assert (world.lane.synced, world.lane.picture_wanted) == (True, True)
+
+
+def test_a_clock_set_back_makes_no_picture_an_old_one() -> None:
+    world = holding(2)
+    world.now -= timedelta(hours=1)
+    world.net = 3
+    for _ in range(20):
+        world.queue.append(world.picture())
+        world.wait(1)
+    assert (world.lane.broker_quantity, world.lane.foreign) == (3, 1)

@@ -63,6 +63,8 @@ NOTHING_TO_CANCEL = ("TooLate", "HTTP 404", "HTTP 401")
 """What a cancel of an order that has ended, or is not there, is answered with (protocol.md section 5: recorded, a
 guess, client code)."""
 MOST_LIQUIDATORS = 50
+MOST_BUSTED = 1_000
+"""Executions undone that a lane knows by name; the exchange undoes a few in a year."""
 
 
 def apply(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:
@@ -426,7 +428,7 @@ def _bust(lane: Lane, event: FillBusted, now: datetime) -> Lane:
     fill_id = event.fill_id
     if fill_id in lane.busted:
         return lane
-    lane = replace(lane, busted=(*lane.busted, fill_id), picture_wanted=True)
+    lane = replace(lane, busted=(*lane.busted, fill_id)[-MOST_BUSTED:], picture_wanted=True)
     here = next((f for f in lane.fills if f.id == fill_id), None)
     if here is not None:
         fills = tuple(f for f in lane.fills if f.id != fill_id)
@@ -512,10 +514,10 @@ def _count_negatives(lane: Lane, began_at: datetime, now: datetime, limits: Limi
 
 
 def _picture(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -> Lane:
-    before = lane
-    if picture.streaming and not lane.synced:  # the broker is back: exits that waited for it go now
-        lane = replace(lane, retry_at=None, protect_again_at=None)
-    lane = replace(lane, read=None, reads_failed=0, read_again_at=None, synced=picture.streaming, picture_wanted=False)
+    before, overtaken = lane, _overtaken(lane, picture, now)
+    lane = replace(lane, read=None, reads_failed=0, read_again_at=None)
+    if not overtaken:
+        lane = _in_sight(lane, picture)
     for said in picture.orders:
         lane = _report(lane, said, now, trusted=_trusted(lane, said, picture.began_at, limits))
     for fill in picture.fills:
@@ -523,13 +525,25 @@ def _picture(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -
     if lane.stale_since is not None and picture.began_at >= lane.stale_since:
         lane = replace(lane, stale_since=None, stale_order=None)
     lane = _count_negatives(lane, picture.began_at, now, limits)
-    if before.checked_at is not None and picture.began_at < before.checked_at:
-        return lane  # one that stood in line, overtaken by a more urgent one: facts stay facts, its position is past
+    if overtaken:
+        return lane
     lane = replace(lane, broker_quantity=picture.quantity, checked_at=picture.began_at)
     lane = _settle_short(_not_listed(lane, picture, now, limits), picture, limits)
     changed = (before.fills, before.orders) != (lane.fills, lane.orders)
     since = _moved_at(before, picture) or now
     return _compare(lane, picture, since, now, limits, restarted=changed)
+
+
+def _overtaken(lane: Lane, picture: PictureTaken, now: datetime) -> bool:
+    """It stood in line, and a more urgent one that began later was here first: its facts stay facts, its sight and
+    its position are past. A last picture from the future says only that the clock was set back."""
+    return lane.checked_at is not None and picture.began_at < lane.checked_at <= now
+
+
+def _in_sight(lane: Lane, picture: PictureTaken) -> Lane:
+    if picture.streaming and not lane.synced:  # the broker is back: exits that waited for it go now
+        lane = replace(lane, retry_at=None, protect_again_at=None)
+    return replace(lane, synced=picture.streaming, picture_wanted=False)
 
 
 def _not_listed(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -> Lane:
