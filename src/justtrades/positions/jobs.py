@@ -101,18 +101,39 @@ def _why_not(lane: Lane, job: Job, now: datetime) -> tuple[Outcome, str] | None:
     if lane.killed:
         return Outcome.KILLED, "the kill switch is on"
     if now >= job.signal.expires_at:
-        waited = (now - job.signal.received_at).total_seconds()
-        held_up = lane.order(job.entry).reason if job.entry is not None else None
-        if job.entry is not None and (barred := lane.order(job.entry).barred) is not None:
-            return Outcome.BLOCKED, f"{barred}, for the {waited:.0f} s it could wait"
-        why = f"; it waited because of {held_up}" if held_up else ""
-        return Outcome.EXPIRED, f"too old to be sent: {waited:.0f} s after it was received{why}"
+        return _too_old(lane, job, now)
+    if (other := outgrown(lane, job)) is not None:
+        return Outcome.BLOCKED, other
     closed = lane_says_no(lane, job.signal)
     if closed is not None and not _closes_first(lane, job):
         return Outcome.BLOCKED, closed
     if job.exited and job.signal.refusal is not None:
         return Outcome.BLOCKED, job.signal.refusal
     return None
+
+
+def _too_old(lane: Lane, job: Job, now: datetime) -> tuple[Outcome, str]:
+    waited = (now - job.signal.received_at).total_seconds()
+    held_up = lane.order(job.entry).reason if job.entry is not None else None
+    if job.entry is not None and (barred := lane.order(job.entry).barred) is not None:
+        return Outcome.BLOCKED, f"{barred}, for the {waited:.0f} s it could wait"
+    why = f"; it waited because of {held_up}" if held_up else ""
+    return Outcome.EXPIRED, f"too old to be sent: {waited:.0f} s after it was received{why}"
+
+
+def outgrown(lane: Lane, job: Job) -> str | None:
+    """Why an entry that waits to be sent does not fit any more: since it was made, an order that had ended, or was
+    given up, filled after all. It would turn the position round, or go beyond the most."""
+    terms, held = job.signal.terms, book.held(lane)
+    if terms is None or (job.entry is None and not job.exited):
+        return None
+    if held * wanted_sign(job.signal.verb) < 0:
+        return f"{_position(held)} by now: it was made for another position"
+    if job.entry is None:
+        return None  # not sized yet
+    made = lane.order(job.entry).quantity
+    fits = size(made, Decimal(1), held, terms.max_quantity)
+    return f"it does not fit any more: {fits.reason}" if fits.quantity < made else None
 
 
 def _closes_first(lane: Lane, job: Job) -> bool:

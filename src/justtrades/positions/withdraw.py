@@ -36,6 +36,8 @@ def _entry(lane: Lane, order: Order) -> str | None:
     job = next((j for j in lane.jobs if j.entry == order.id), None)
     if job is None or jobs.overtaken(lane, job):
         return "a later close overtook it"
+    if (other := jobs.outgrown(lane, job)) is not None:
+        return other
     return None if exits.protected(lane) else "what is held needs its exits first"
 
 
