@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from justtrades.positions.commands import CancelOrder, Command, PlaceOrder
-from justtrades.positions.events import CallAccepted, Event, LaneResumed, OrderFilled
-from justtrades.positions.model import Action, Noted, Outcome, Purpose, Verb
+from justtrades.positions.commands import CancelOrder, Command, PlaceOrder, TakePicture
+from justtrades.positions.events import CallAccepted, Event, LaneResumed, OrderFilled, ReadFailed
+from justtrades.positions.model import Action, Noted, Outcome, Purpose, SignalDone, Verb
+from justtrades.positions.patience import UNSEEN
 from tests.positions.lane_world import AtBroker, World, started, terms
 
 PATIENCE = 45
@@ -117,6 +118,26 @@ def test_a_signal_given_up_stops_entries_until_a_person_resumes() -> None:
     close = world.alert(Verb.CLOSE)
     world.wait(20)
     assert (world.outcome(close).outcome, world.net) == (Outcome.FILLED, 2)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_a_read_that_fails_now_and_then_holds_no_signal_for_ever(every: int) -> None:
+    world = started()
+    without_cancels(world)
+    without_fills(world)
+    reads = 0
+
+    def fails(command: Command, event: Event) -> list[Event]:
+        nonlocal reads
+        reads += isinstance(command, TakePicture)
+        return [ReadFailed("HTTP 503")] if isinstance(command, TakePicture) and reads % (every + 1) else [event]
+
+    entry = world.alert(Verb.BUY)
+    world.wait(1)
+    world.answer = fails
+    world.wait(3 * PATIENCE)
+    ended = [n for n in world.news if isinstance(n, SignalDone) and n.signal_id == entry]
+    assert [n.outcome for n in ended] == [Outcome.NEEDS_ATTENTION] * (every < UNSEEN)
 
 
 @pytest.mark.parametrize("away", [60, 600])

@@ -3,9 +3,9 @@
 An entry that was not sent has its own end, its age. Everything else waits for the broker: for a fill, a cancel, a
 look. While the broker cannot be seen, or says when to ask again, that may last; it is told and tried again. But a
 broker that is seen, answers, and for a good while changes nothing (an order that neither fills nor goes away, fills it
-claims and never shows, an exit it does not cancel) will not be helped by waiting. Then the signal ends for a person,
-who is told, and entries stop until that person resumes the lane. What was sent stays in the books as it is: if it
-fills after all, it is ours and protected.
+claims and never shows, an exit it does not cancel) will not be helped by waiting, nor by a read that fails now and
+then. Then the signal ends for a person, who is told, and entries stop until that person resumes the lane. What was
+sent stays in the books as it is: if it fills after all, it is ours and protected.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from justtrades.positions import book, jobs
 from justtrades.positions.limits import Limits
 from justtrades.positions.model import CallKind, Job, Lane, Order, Outcome, SignalId
 from justtrades.positions.values import replace
+
+UNSEEN = 3
+"""So many reads failed one after the other, and the broker is not seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ def watched(lane: Lane, now: datetime, limits: Limits) -> Lane:
 
 def given_up(lane: Lane, now: datetime, limits: Limits) -> GiveUp | None:
     since = _since(lane, now, limits)
-    if since is None or lane.call is not None or now < since + limits.patience:
+    if since is None or lane.reads_failed or lane.call is not None or now < since + limits.patience:
         return None
     job = lane.jobs[0]
     waited = f"nothing has changed at the broker for {(now - since).total_seconds():.0f} s"
@@ -54,8 +57,8 @@ def _since(lane: Lane, now: datetime, limits: Limits) -> datetime | None:
 
 
 def _sees(lane: Lane, now: datetime) -> bool:
-    """The broker is seen and answers; nothing is looked for, and it asked for no time."""
-    if not lane.synced or lane.reads_failed or book.in_doubt(lane):
+    """The broker is seen and answers, but for a read or two; nothing is looked for, and it asked for no time."""
+    if not lane.synced or lane.reads_failed >= UNSEEN or book.in_doubt(lane):
         return False
     return lane.retry_at is None or now >= lane.retry_at
 
