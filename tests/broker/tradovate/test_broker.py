@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +19,7 @@ from justtrades.broker.port import (
     BrokerError,
     BustReport,
     FillReport,
+    NotSent,
     OrderReport,
     PositionReport,
     Refused,
@@ -558,3 +560,19 @@ def test_pictures_of_many_lanes_that_fail_are_tried_no_more_often_than_one() -> 
             assert asyncio.get_running_loop().time() - at <= 17
 
     run(whole())
+
+
+def test_a_comparison_that_found_no_room_in_the_budget_delays_no_picture_that_a_close_waits_for() -> None:
+    async def whole() -> float:
+        async with desk(Stub(), budget_per_hour=10) as one:
+            await one.until(Synced)
+            for _ in range(10):
+                with suppress(NotSent):
+                    await one.broker.picture(Urgency.RECONCILE)
+            with pytest.raises(NotSent):
+                await one.broker.picture(Urgency.RECONCILE)
+            began = asyncio.get_running_loop().time()
+            await one.broker.picture(Urgency.CLOSE)
+            return asyncio.get_running_loop().time() - began
+
+    assert run(whole()) < 1

@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 CLOCKS_AGREE = timedelta(seconds=2)
 FIRST_BREATH, LONGEST_BREATH = 0.125, 15.0
 """Between two pictures after the first failed, in seconds; doubled with each failure in a row."""
+OF_OURS = ("stale", "budget")
+"""Failures that say nothing of the broker: we knew more than it showed, or had no request left for it."""
 
 
 class Reads:
@@ -153,7 +155,7 @@ class Reads:
         try:
             picture = await self._picture(urgency, asking)
         except BrokerError as error:
-            if error.reason != "stale" and not isinstance(error, NotHandled):  # a wait that was asked for is kept
+            if error.reason not in OF_OURS and not isinstance(error, NotHandled):  # a wait that was asked for is kept
                 self._failed += 1
                 self._again_at = _loop_time() + min(FIRST_BREATH * 2.0 ** min(self._failed, 20), self._longest_breath())
             raise
