@@ -25,6 +25,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import Connection
 
+from justtrades import halting
 from justtrades.broker.port import (
     Asker,
     BrokerError,
@@ -66,9 +67,8 @@ from justtrades.positions.model import (
     ContractName,
     Fill,
     Lane,
+    LetGo,
     News,
-    Noted,
-    Outcome,
     Purpose,
     SignalDone,
 )
@@ -205,12 +205,12 @@ class Executor:
         events = await self._next()
         self._busy = True
         commands = self._steps(events)
-        news = tuple(self._news)
+        news: tuple[News, ...] = ()
         if commands or self._matters():
-            await self._save(commands)
+            news = await self._save(commands)
         elif not events:
-            await self._save_quietly()
-        if events:
+            news = await self._save_quietly()
+        if events or news:
             self._heard(self.lane, news)
 
     async def _next(self) -> list[Event]:
@@ -290,22 +290,12 @@ class Executor:
 
     def _halt(self, event: Event, error: Exception, now: datetime) -> None:
         """The core met what it was not built for: this lane stops, durably, and says so."""
-        name = self.lane.contract.name
-        way_on = f"look at the broker, then: justtrades resume {self.lane.account_id} {name} --leave"
-        reason = f"unexpected {type(error).__name__} on {type(event).__name__}: {error}; {way_on}"
+        reason = halting.reason(self.lane, error, type(event).__name__)
         log.error("lane %s %s halts: %s", self.lane.account_id, self.lane.contract.name, reason, exc_info=error)
-        news: tuple[News, ...] = self._unheard(event, reason)
-        if self.lane.halted is None:
-            signal_id = self.lane.trade.signal_id if self.lane.trade else None
-            news += (Noted(signal_id, f"halted: {reason}", alarm=True),)
+        came = (event.signal.id,) if isinstance(event, SignalReceived) else ()
+        news: tuple[News, ...] = (*halting.unheard(self.lane, came, reason), *halting.told(self.lane, reason))
         self._wake = now if self.lane.halted is None else None
         self._keep(event, replace(self.lane, halted=self.lane.halted or reason, news=news), now)
-
-    def _unheard(self, event: Event, reason: str) -> tuple[SignalDone, ...]:
-        """The signal whose step failed is not in the lane; it ends here, or it would never end."""
-        if not isinstance(event, SignalReceived) or any(j.signal.id == event.signal.id for j in self.lane.jobs):
-            return ()
-        return (SignalDone(event.signal.id, Outcome.NEEDS_ATTENTION, f"this lane is halted: {reason}"),)
 
     def _keep(self, event: Event, after: Lane, now: datetime, commands: tuple[Command, ...] = ()) -> None:
         changed = _substance(after) != _substance(self.lane)
@@ -356,16 +346,35 @@ class Executor:
 
     # ── save ──
 
-    async def _save_quietly(self) -> None:
-        if self._saved is not self.lane or self._journal:
-            await self._save([])
+    async def _save_quietly(self) -> tuple[News, ...]:
+        return await self._save([]) if self._saved is not self.lane or self._journal else ()
 
-    async def _save(self, commands: list[Command]) -> None:
+    async def _save(self, commands: list[Command]) -> tuple[News, ...]:
+        """What was told, once it is durable; then the commands go out."""
         requests = self._prepared(commands)
-        before, after = self._saved, replace(self.lane, news=tuple(self._news))
         self._note_sights()
-        journal = tuple(self._journal)
-        at, exchanges = self._database.now(), tuple(_exchange(r, self._database.now()) for r in requests.values())
+        exchanges = tuple(_exchange(r, self._database.now()) for r in requests.values())
+        news, journal = tuple(self._news), tuple(self._journal)
+        try:
+            await self._durably(self._work(self.lane, news, journal, exchanges))
+        except Exception as error:
+            return await self._save_halted(error)
+        self._saved = self.lane
+        self._journal.clear()
+        self._news.clear()
+        for command in commands:
+            if not isinstance(command, Mutation) or id(command) in requests:
+                self._act(command, requests.get(id(command)))
+        return news
+
+    def _work(
+        self,
+        lane: Lane,
+        news: tuple[News, ...],
+        journal: tuple[JournalRow, ...] = (),
+        exchanges: tuple[Exchange, ...] = (),
+    ) -> Callable[[Connection], None]:
+        before, after, at = self._saved, replace(lane, news=news), self._database.now()
 
         def work(connection: Connection) -> None:
             save_step(
@@ -377,16 +386,36 @@ class Executor:
                 requests=exchanges,
                 connection_id=self._connection_id,
             )
-            if after.news and self._keep_news is not None:
-                self._keep_news(connection, after, after.news)
+            if news and self._keep_news is not None:
+                self._keep_news(connection, after, news)
 
-        await self._durably(work)
-        self._saved = self.lane
+        return work
+
+    async def _save_halted(self, error: Exception) -> tuple[News, ...]:
+        """What came cannot be written down. Nothing was sent of it: the lane stands as it was last saved, and halts.
+
+        One that cannot even be halted ends the engine, by name.
+        """
+        saved = self._saved or Lane(self.lane.account_id, self.lane.contract, self.lane.tag, killed=self.lane.killed)
+        reason, now = halting.reason(self.lane, error, "saving"), self._database.now()
+        log.error("lane %s %s halts: %s", saved.account_id, saved.contract.name, reason, exc_info=error)
+        came = [job.signal.id for job in self.lane.jobs]
+        came += [told.signal_id for told in self._news if isinstance(told, SignalDone)]
+        news: tuple[News, ...] = (*halting.unheard(saved, came, reason), *halting.told(saved, reason))
+        lane = halting.as_saved(saved, reason, now + self._limits.backoff_most)
+        try:
+            await self._durably(self._work(lane, news))
+        except Exception as worse:
+            raise RuntimeError(f"lane {lane.account_id} {lane.contract.name} cannot even be halted") from worse
+        self.past.keep(told for told in self._news if isinstance(told, LetGo))
+        self.lane = self._saved = lane
         self._journal.clear()
         self._news.clear()
-        for command in commands:
-            if not isinstance(command, Mutation) or id(command) in requests:
-                self._act(command, requests.get(id(command)))
+        self._watch_doubt()
+        if lane.call is not None:
+            self._inbox.put_nowait(AnswerLost(lane.call.id, f"unexpected {type(error).__name__} on its answer"))
+        self._wake = now if saved.halted is None else None
+        return news
 
     def _prepared(self, commands: list[Command]) -> dict[int, Request]:
         """The requests of the mutations. One that cannot even be written down halts the lane; nothing of it left."""

@@ -97,3 +97,12 @@ class Past:
             if isinstance(told, LetGo):
                 orders = (o.broker_id for o in told.orders if o.broker_id is not None)
                 self.add(orders, (f.id for f in told.fills), now)
+
+    def keep(self, news: Iterable[LetGo]) -> None:
+        """What was let go of is in the lane after all: news of it is news."""
+        for told in news:
+            for order in told.orders:
+                if order.broker_id is not None:
+                    self.orders.pop(order.broker_id, None)
+            for fill in told.fills:
+                self.fills.pop(fill.id, None)

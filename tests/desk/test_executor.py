@@ -7,15 +7,32 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from justtrades.broker.port import Gate, OrderReport, PositionReport, Request, Sent, Unreachable
-from justtrades.executor import INBOX_LIMIT
+import pytest
+from sqlalchemy import Connection
+
+from justtrades.broker.port import Gate, OrderReport, PositionReport, Refused, Request, Sent, Unreachable
+from justtrades.executor import INBOX_LIMIT, KeepNews
 from justtrades.positions.commands import CancelOrder, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.events import PictureWanted, SignalReceived
-from justtrades.positions.model import Outcome, Purpose, Signal, Terms, Verb
+from justtrades.positions.model import (
+    Lane,
+    News,
+    Noted,
+    Outcome,
+    Purpose,
+    Signal,
+    SignalDone,
+    Status,
+    Terms,
+    TradeClosed,
+    Verb,
+)
 from tests.broker.tradovate.virtual import settle
 from tests.desk.fakes import ACCOUNT, FIRST, MNQ, OTHER, World, played, recorder, ticks
 
 NAN = Decimal("NaN")
+CUT = "half of an emoji: \ud83d"
+"""No database takes it."""
 WITH_TARGET = recorder(targets=ticks(20))
 
 
@@ -282,6 +299,74 @@ async def test_an_error_nobody_expected_while_reading_halts_the_lane_that_read(h
     assert not here.running.done()
 
 
+# ── what cannot be written down ──────────────────────────────────────────────────────────────────────────
+
+
+@played()
+async def test_what_cannot_be_written_down_halts_its_lane_durably_and_ends_no_engine(here: World) -> None:
+    await _long_with_target(here)
+    target = here.broker.working()[0]
+    odd = replace(target, text=CUT, status=Status.CANCELED)
+    here.broker.orders[target.broker_id] = odd
+    here.broker.tell(OrderReport(FIRST, MNQ, odd))
+    await here.until(lambda: here.view().halted)
+    way_on = f"justtrades resume {ACCOUNT} {MNQ} --leave"
+    assert way_on in str(here.durable_lane().halted)
+    assert here.said().count("halted: unexpected") == 1
+    pictures = here.broker.reads.count("picture")
+    await asyncio.sleep(300)
+    assert here.broker.reads.count("picture") - pictures < 10, "the same is not asked for again and again"
+    assert await here.trade(Verb.BUY) is Outcome.NEEDS_ATTENTION
+    assert await here.trade(Verb.BUY, recorder(OTHER)) is Outcome.FILLED
+    await here.restart()
+    await asyncio.sleep(60)
+    assert here.view().halted
+
+    here.broker.orders[target.broker_id] = replace(odd, text=None)
+    await here.desk.resume(ACCOUNT, MNQ, adopt=False, by="a person")
+    await here.until(here.broker.working, within=120)
+    assert (here.view().quantity, here.view().halted) == (1, False)
+
+
+@played()
+async def test_an_answer_that_cannot_be_written_down_is_an_answer_lost(here: World) -> None:
+    async def refuse(command: Mutation) -> None:
+        raise Refused("No", CUT)
+
+    await _flat_lane(here)
+    here.broker.before = refuse
+    signal = await here.alert(Verb.BUY)
+    assert (await here.outcome(signal))[0] is Outcome.NEEDS_ATTENTION
+    await here.until(lambda: not here.view().in_doubt)
+    assert not here.running.done()
+    here.broker.before = _at_once
+    await here.desk.resume(ACCOUNT, MNQ, adopt=False, by="a person")
+    assert await here.trade(Verb.BUY) is Outcome.FILLED
+
+
+@played()
+async def test_the_end_of_a_trade_that_could_not_be_written_down_is_heard_again(here: World) -> None:
+    await _long_with_target(here)
+    here.lane()._keep_news = _but_for(TradeClosed)
+    here.broker.fill(here.broker.working()[0])
+    await here.until(lambda: here.view().halted)
+    assert here.view().quantity == 1
+    here.lane()._keep_news = None
+    await here.desk.resume(ACCOUNT, MNQ, adopt=False, by="a person")
+    await here.until(lambda: here.view().quantity == 0, within=120)
+    assert here.saved("select exit_reason from recorded_trades where status = 'closed'") == [("target",)]
+
+
+@played()
+async def test_a_lane_that_cannot_even_be_halted_ends_the_engine_by_name(here: World) -> None:
+    await _long_with_target(here)
+    here.lane()._keep_news = _but_for(Noted, SignalDone)
+    await here.alert(Verb.CLOSE)
+    with pytest.raises(ExceptionGroup) as told:
+        await asyncio.wait_for(here.running, 60)
+    assert told.group_contains(RuntimeError, match=f"lane {ACCOUNT} {MNQ} cannot even be halted")
+
+
 # ── short hands ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -311,6 +396,14 @@ def _hint(here: World, text: str) -> None:
     order = here.broker.working()[0]
     here.broker.orders[order.broker_id] = replace(order, text=text)
     here.broker.tell(OrderReport(FIRST, MNQ, here.broker.orders[order.broker_id]))
+
+
+def _but_for(*kinds: type[News]) -> KeepNews:
+    def keep(_: Connection, __: Lane, news: tuple[News, ...]) -> None:
+        if any(isinstance(told, kinds) for told in news):
+            raise ValueError("not this")
+
+    return keep
 
 
 def _raises(error: Exception) -> Any:

@@ -115,6 +115,26 @@ async def test_rows_the_database_refused_are_written_although_no_other_comes(lit
     assert [int(row.id) for row in await rows(lite)] == [1]
 
 
+@pytest.mark.parametrize("at_the_end", [False, True])
+async def test_a_row_that_no_database_takes_keeps_no_other_from_being_written(
+    db: Database, log: AuditLog, at_the_end: bool
+) -> None:
+    for number in range(5):
+        log.after(call(number, status=200 if number != 2 else object()))
+    await (log.drain() if at_the_end else tried(log))
+    assert [int(row.id) for row in await rows(db)] == [0, 1, 3, 4]
+    assert log.lost == 1
+    log.after(call(7, status=200))
+    log.after(call(8, status=200))
+    await tried(log)
+    assert len(await rows(db)) == 6
+
+
+def test_a_body_holds_nothing_that_a_database_refuses() -> None:
+    assert clean("bad gateway\0: \ud83d") == "bad gateway\N{REPLACEMENT CHARACTER}: ?"
+    assert clean("d\xe9j\xe0 vu \N{GRINNING FACE}") == "d\xe9j\xe0 vu \N{GRINNING FACE}"
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -2,7 +2,8 @@
 
 A mutation's row is written with the step that decided it (or by `before`), and completed by `after`. What comes
 in `after` is gathered and written in batches nobody waits for; a batch that the database refused is tried again
-with the next, up to a limit, and what is lost beyond it is counted and said.
+with the next, up to a limit, and what is lost beyond it is counted and said. So is a row that no database would
+take: its batch is written row by row, and it alone is missing.
 
 A read whose answer is the same as last time keeps only the answer's hash: polling for truth every few seconds
 would otherwise be most of the database. The adapter redacts; here the well-known keys are dropped again, and a
@@ -127,11 +128,19 @@ def clean(body: str | None) -> str | None:
     shown = body[:BODY_LIMIT]
     if len(body) > BODY_LIMIT:
         shown += f"… [{len(body)} characters in all]"
+    shown = _writable(shown)
     if not _may_hold_secrets(shown):
         return shown
     shown = _SECRET_IN_JSON.sub(r'\1"[removed]"', shown)
     shown = _SECRET_IN_FORM.sub(r"\1[removed]", shown)
     return _BEARER.sub(r"\1[removed]", shown)
+
+
+def _writable(text: str) -> str:
+    """Neither NUL nor half a surrogate pair: there are databases that take no such text."""
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _may_hold_secrets(text: str) -> bool:
@@ -165,6 +174,8 @@ class AuditLog:
         self._connection_id = connection_id
         self._buffer: deque[Row] = deque()
         self._writing = False
+        self._one_by_one = 0
+        """So many rows at the front go alone: one among them made their batch fail."""
         self._last_reads: OrderedDict[tuple[str, str | None], str] = OrderedDict()
         self.lost = 0
         """Rows that could not be kept because the database failed for too long."""
@@ -226,11 +237,26 @@ class AuditLog:
         """A failed batch goes back in front and is tried again; what came meanwhile follows a good one."""
         self._writing = False
         if error is None:
-            self._flush()
-        else:
+            if self._one_by_one:
+                self._flush_in(0.0)
+            else:
+                self._flush()
+        elif isinstance(error, NotDurable):
             log.warning("audit rows wait for the database: %s", error)
             self._buffer.extendleft(reversed(batch))
             self._flush_in(self._retry_after)
+        else:
+            self._refused(batch, error)
+            self._flush_in(0.0)
+
+    def _refused(self, batch: list[Row], error: Exception) -> None:
+        """It is not the database that failed, and another try would end the same."""
+        if len(batch) == 1:
+            self.lost += 1
+            log.error("an audit row of %s cannot be written: %s", batch[0]["endpoint"], type(error).__name__)
+        else:
+            self._buffer.extendleft(reversed(batch))
+            self._one_by_one = len(batch)
 
     async def drain(self) -> None:
         """Write what is still gathered; before the database is closed. Raises `NotDurable`."""
@@ -238,10 +264,18 @@ class AuditLog:
             self._timer.cancel()
             self._timer = None
         while self._buffer:
-            await self._database.write(_writing(self._take()))
+            batch = self._take()
+            try:
+                await self._database.write(_writing(batch))
+            except NotDurable:
+                raise
+            except Exception as error:
+                self._refused(batch, error)
 
     def _take(self) -> list[Row]:
-        return [self._buffer.popleft() for _ in range(min(len(self._buffer), BATCH))]
+        most = 1 if self._one_by_one else BATCH
+        self._one_by_one = max(self._one_by_one - 1, 0)
+        return [self._buffer.popleft() for _ in range(min(len(self._buffer), most))]
 
 
 def _writing(batch: Sequence[Row]) -> Callable[[Connection], None]:
