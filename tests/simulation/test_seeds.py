@@ -13,7 +13,7 @@ import pytest
 
 from tests.simulation import fresh
 from tests.simulation.script import KINDS, Kind, named, play
-from tests.simulation.soak import CORE_EVERY, Soaked, every_seed, failed, quiet
+from tests.simulation.soak import CORE_EVERY, PART, Soaked, every_seed, failed, in_parts, quiet
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -75,6 +75,12 @@ def test_the_end_of_a_run_tells_what_its_shares_came_to_and_the_first_seed_even_
     assert told == "simulation: 15 fresh seeds, 1 violations, 300 steps, 40 fills; SIMULATION_SEED=777 plays them again"
     assert "777" in (fresh.told([share()]) or "")
     assert fresh.told([]) is None
+
+
+def test_the_parts_of_a_soak_come_to_the_same_as_one_after_the_other() -> None:
+    together, alone = Soaked(), Soaked()
+    assert list(in_parts(together, 7, PART + 3, processes=2)) == list(every_seed(alone, 7, PART + 3)) == []
+    assert (together.seeds, together.steps, together.fills) == (alone.seeds, alone.steps, alone.fills)
 
 
 def test_soak_plays_every_kind_and_the_core() -> None:
