@@ -350,7 +350,7 @@ def test_three_clean_looks_over_the_settle_window_end_a_doubt(looks: tuple[float
     world = holding(2)
     lane = doubted(world, "a", "b")
     for at in looks:
-        lane = told(lane, Looked(NOW + at * SECOND, ()), world=world, later=at)
+        lane = told(lane, Looked(NOW + at * SECOND, ()), world=world, later=max(at, 0))
     for name in ("a", "b"):
         found = lane.order(ClientOrderId(name))
         assert (found.status, found.reason) == (
@@ -396,11 +396,11 @@ def without_target(world: World, began: float) -> PictureTaken:
 
 def test_an_order_is_missing_from_the_first_picture_that_lacks_it_until_one_shows_it() -> None:
     world = holding(2)
-    lane = told(world.lane, without_target(world, 1), world=world)
+    lane = told(world.lane, without_target(world, 1), world=world, later=1)
     assert order(lane).unlisted_since == NOW + SECOND
-    lane = told(lane, without_target(world, 5), world=world)
+    lane = told(lane, without_target(world, 5), world=world, later=5)
     assert (order(lane).unlisted_since, order(lane).status) == (NOW + SECOND, Status.WORKING)
-    assert order(told(lane, picture(world, 9), world=world)).unlisted_since is None
+    assert order(told(lane, picture(world, 9), world=world, later=9)).unlisted_since is None
 
 
 def test_a_picture_begun_right_after_the_order_says_nothing_of_it() -> None:
@@ -515,4 +515,4 @@ def test_what_the_broker_lacks_is_sure_when_pictures_agree_half_a_minute_after_i
         checked_at=NOW + seen * SECOND,
         broker_quantity=shown,
     )
-    assert told(lane, TimePassed(), world=world).short == Short(1, NOW, sure)
+    assert told(lane, TimePassed(), world=world, later=seen).short == Short(1, NOW, sure)

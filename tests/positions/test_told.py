@@ -31,6 +31,7 @@ from justtrades.positions.model import (
     ConnectionId,
     ContractName,
     Divergence,
+    Doubt,
     Fill,
     FillId,
     Follow,
@@ -572,7 +573,8 @@ def test_a_rehearsal_of_a_signal_that_would_wait_says_for_what(over: str, waits:
     world = holding(1)
     lane, signal = world.lane, asked(world, Verb.BUY)
     if over == "doubt":
-        lane = replace(lane, stale_since=world.now + 3600 * SECOND)
+        lost = replace(lane.orders[-1], id=ClientOrderId("c"), broker_id=None, doubt=Doubt(world.now))
+        lane = replace(lane, orders=(*lane.orders, replace(lost, status=Status.SENDING)))
     if over == "call":
         lane = replace(lane, call=Call(ClientOrderId("c"), CallKind.CANCEL, (lane.orders[-1].id,), world.now))
     if over == "divergence":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -104,13 +103,3 @@ def test_a_picture_that_comes_after_a_newer_one_takes_the_sight_of_the_broker_fr
     world.queue += [PictureWanted(), old]
     world.run()
     assert (world.lane.synced, world.lane.picture_wanted) == (True, True)
-
-
-def test_a_clock_set_back_makes_no_picture_an_old_one() -> None:
-    world = holding(2)
-    world.now -= timedelta(hours=1)
-    world.net = 3
-    for _ in range(20):
-        world.queue.append(world.picture())
-        world.wait(1)
-    assert (world.lane.broker_quantity, world.lane.foreign) == (3, 1)

@@ -514,7 +514,7 @@ def _count_negatives(lane: Lane, began_at: datetime, now: datetime, limits: Limi
 
 
 def _picture(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -> Lane:
-    before, overtaken = lane, _overtaken(lane, picture, now)
+    before, overtaken = lane, _overtaken(lane, picture)
     lane = replace(lane, read=None, reads_failed=0, read_again_at=None)
     if not overtaken:
         lane = _in_sight(lane, picture)
@@ -534,10 +534,10 @@ def _picture(lane: Lane, picture: PictureTaken, now: datetime, limits: Limits) -
     return _compare(lane, picture, since, now, limits, restarted=changed)
 
 
-def _overtaken(lane: Lane, picture: PictureTaken, now: datetime) -> bool:
+def _overtaken(lane: Lane, picture: PictureTaken) -> bool:
     """It stood in line, and a more urgent one that began later was here first: its facts stay facts, its sight and
-    its position are past. A last picture from the future says only that the clock was set back."""
-    return lane.checked_at is not None and picture.began_at < lane.checked_at <= now
+    its position are past."""
+    return lane.checked_at is not None and picture.began_at < lane.checked_at
 
 
 def _in_sight(lane: Lane, picture: PictureTaken) -> Lane:

@@ -44,6 +44,7 @@ from justtrades.positions.model import (
 from justtrades.positions.patience import GiveUp
 from justtrades.positions.plan import Decision, GoFlat, plan, wake_at
 from justtrades.positions.rules import rules
+from justtrades.positions.set_back import put_right
 from justtrades.positions.settle import go_flat
 from justtrades.positions.values import replace
 
@@ -71,7 +72,7 @@ def step(lane: Lane, event: Event, now: datetime, limits: Limits) -> Step:
 
 def fold_in(lane: Lane, event: Event, now: datetime, limits: Limits) -> Lane:
     """One fact folded in, nothing decided yet. Facts that came together are decided on together."""
-    return apply(replace(lane, news=()), event, now, limits)
+    return apply(put_right(replace(lane, news=()), now), event, now, limits)
 
 
 def decide(lane: Lane, now: datetime, limits: Limits) -> Step:
