@@ -87,6 +87,8 @@ BATCH_LIMIT = 64
 EXIT_WAIT = timedelta(seconds=60)
 WAITED = timedelta(seconds=0.5)
 """A request that has waited this long before it leaves is asked whether it is still wanted."""
+LONGEST_SLEEP = 60.0
+"""Seconds until a lane thinks again that is not at rest: its clock may have been set back meanwhile."""
 SILENCE = timedelta(milliseconds=10)
 """How long the inbox is quiet before hints are saved."""
 
@@ -234,7 +236,8 @@ class Executor:
 
     def _patience(self) -> tuple[float | None, bool]:
         """How long to wait for news, and whether to think (else only to save) when none comes."""
-        wake = max((self._wake - self._database.now()).total_seconds(), 0.0) if self._wake is not None else None
+        wake = (self._wake - self._database.now()).total_seconds() if self._wake is not None else None
+        wake = min(max(wake, 0.0), LONGEST_SLEEP) if wake is not None else None
         unsaved = self._saved is not self.lane
         if unsaved and (wake is None or wake > SILENCE.total_seconds()):
             return SILENCE.total_seconds(), False

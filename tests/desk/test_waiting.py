@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from justtrades.broker.port import Budget, NotHandled
+from justtrades.broker.port import Budget, FillReport, NotHandled, Refused
+from justtrades.executor import LONGEST_SLEEP
 from justtrades.positions.commands import CancelOrder, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.model import Outcome, Purpose, Verb
-from tests.desk.fakes import World, nothing, played, recorder, ticks
+from tests.desk.fakes import FIRST, MNQ, World, nothing, played, recorder, ticks
 
 WITH_TARGET = recorder(targets=ticks(20))
 
@@ -119,3 +120,19 @@ async def test_rest_truth_is_compared_on_time_or_sooner_and_seldom_in_the_broker
     assert await compared(3000) <= 10
     here.clock.ahead += timedelta(minutes=10)
     assert await compared(600) >= 29
+
+
+@played(truth_poll=6000.0)
+async def test_a_clock_set_back_puts_no_lane_to_sleep(here: World) -> None:
+    async def refuse(command: Mutation) -> None:
+        if isinstance(command, PlaceOrder) and command.purpose is Purpose.TARGET:
+            raise Refused("No", "not now")
+
+    await here.trade(Verb.BUY)
+    await here.trade(Verb.CLOSE)
+    here.broker.before, old = refuse, here.broker.fills[0][1]
+    await here.trade(Verb.BUY, WITH_TARGET)
+    await asyncio.sleep(20)
+    here.broker.before, here.clock.ahead = nothing, timedelta(hours=-1)
+    here.broker.tell(FillReport(FIRST, MNQ, old))
+    await here.until(here.broker.working, within=2 * LONGEST_SLEEP + 5)

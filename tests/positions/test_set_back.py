@@ -99,6 +99,19 @@ def test_an_entry_that_waits_waits_no_longer_than_it_might_have() -> None:
     assert world.outcome(entry).outcome is Outcome.EXPIRED
 
 
+def test_entries_rest_no_longer_than_they_had_to() -> None:
+    world = started()
+    world.entries_wait_until = world.now + timedelta(seconds=20)
+    world.alert(Verb.BUY)
+    world.wait(10)
+    set_back(world, timedelta(hours=1))
+    world.wait(70)
+    world.entries_wait_until = None
+    entry = world.alert(Verb.BUY)
+    world.wait(10)
+    assert world.outcome(entry).outcome is Outcome.FILLED
+
+
 def test_the_books_are_compared_again() -> None:
     world = holding(2)
     set_back(world, timedelta(hours=1))

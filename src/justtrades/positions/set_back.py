@@ -17,7 +17,7 @@ from justtrades.positions.model import Job, Lane, Order
 from justtrades.positions.values import replace
 
 LONGEST_WAIT = timedelta(seconds=60)
-"""Before what protects is tried, or asked, again."""
+"""Before anything is tried, or asked, again. Where entries have to rest for longer, the adapter knows."""
 
 
 def put_right(lane: Lane, now: datetime) -> Lane:
@@ -39,6 +39,7 @@ def put_right(lane: Lane, now: datetime) -> Lane:
         retry_at=_not_after(lane.retry_at, latest),
         protect_again_at=_not_after(lane.protect_again_at, latest),
         read_again_at=_not_after(lane.read_again_at, latest),
+        entries_again_at=_not_after(lane.entries_again_at, latest),
         divergence=None,
     )
 
