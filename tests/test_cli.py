@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 from justtrades.cli import run
 from justtrades.positions.model import RecorderId
 from justtrades.positions.recorder import Recorder
+from justtrades.selfaudit.checks import CHECKS
 from justtrades.settings import Settings
 from justtrades.store import migrate, recorders, switches
 from justtrades.store.secrets import Box, new_key
@@ -360,6 +363,33 @@ def test_the_database_is_made_checked_and_copied(
     assert (tmp_path / "copy.db").stat().st_size > 0
     assert run(["db", "backup", "copy.db"]) == 1
     assert "exists" in capsys.readouterr().err
+
+
+def test_an_audit_of_right_books_finds_nothing(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "--check"]) == 0
+    assert capsys.readouterr().out == f"{len(CHECKS)} checks, nothing found\n"
+    assert run(["audit", "--check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"checks": len(CHECKS), "findings": []}
+
+
+def test_an_audit_of_a_copy_prints_a_line_for_each_finding_and_ends_with_1(
+    database: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.db"
+    assert run(["db", "backup", str(copy)]) == 0
+    with closing(sqlite3.connect(copy)) as wrong:
+        wrong.execute(
+            "insert into signals (id, received_at, source, status, content_hash, raw, outcome) values"
+            " ('s1', '2026-11-23T14:00:00.000000Z', 'test', 'done', '', '', 'filled')"
+        )
+        wrong.commit()
+    capsys.readouterr()
+    assert run(["audit", "--check", "--database", str(copy)]) == 1
+    assert capsys.readouterr().out == "I2: signal s1 ended filled without a reason\n"
+    assert run(["audit", "--check"]) == 0
+    assert run(["audit", "--database", str(copy)]) == 2
+    assert run(["audit", "--check", "--database", str(tmp_path / "none.db")]) == 1
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_a_check_makes_no_database(no_engine: None, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from justtrades.api import (
     moving,
     notifications,
     recorders,
+    status,
 )
 from justtrades.api.schemas import RecorderIn
 from justtrades.positions.model import Outcome
@@ -278,6 +279,7 @@ def test_every_route_named_exists() -> None:
         moving.router,
         recorders.router,
         notifications.router,
+        status.router,
     )
     there = {("POST", "/webhook/{token}")}
     for prefix, group in (("", routers), ("/api/v1", api)):

@@ -49,6 +49,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "paper_market": "alerts",
         "paper_url": None,
         "audit_days": 90,
+        "self_audit_seconds": 300,
         "budget_per_minute": 60,
         "budget_per_hour": 4000,
         "roll_days": "",

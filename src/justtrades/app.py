@@ -46,6 +46,7 @@ from justtrades.positions.limits import Limits
 from justtrades.positions.model import ConnectionId, ContractName
 from justtrades.positions.rolls import parse_rolls
 from justtrades.secret_key import write_private
+from justtrades.selfaudit.auditor import Examiner, SelfAudit
 from justtrades.serving import Cannot, Server, listen, uvicorn_config
 from justtrades.settings import BadSetting, Settings, key_file, secret_file, unknown
 from justtrades.store import books, connections, keys, migrate
@@ -80,6 +81,7 @@ class Engine:
     admin_key: str | None
     paper: PaperHouse
     outbox: Outbox
+    self_audit: SelfAudit | None
     ended: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -155,6 +157,7 @@ async def engine(settings: Settings, *, clock: Clock = utc_now, demo_token: str 
             outbox = Outbox(database, box, ChildCourier(), clock)
             stack.push_async_callback(outbox.drain)
             desk = _desk(settings, database, box, clock, paper, plain, audits, outbox)
+            self_audit = _self_audit(settings, clock, outbox)
             parts = Parts(
                 settings=settings,
                 database=database,
@@ -167,11 +170,12 @@ async def engine(settings: Settings, *, clock: Clock = utc_now, demo_token: str 
                 demo_token=demo_token,
                 notices=outbox,
                 grants=Grants(settings, database, box, clock, partial(_audit, database, audits)),
+                self_audit=self_audit,
             )
             app = create_app(parts)
             stack.push_async_callback(app.state.audit.drain)
             url = f"http://{settings.host}:{listener.getsockname()[1]}"
-            running = Engine(url, app, desk, database, local_key, admin_key, paper, outbox)
+            running = Engine(url, app, desk, database, local_key, admin_key, paper, outbox, self_audit)
             async with _alongside(running, settings, listener, lock, paper):
                 yield running
 
@@ -220,6 +224,9 @@ async def _tell(running: Engine) -> None:
         tasks.create_task(outbox.run(), name="outbox")
         tasks.create_task(lookout.run(), name="lookout")
         tasks.create_task(_watch_heartbeats(running.app), name="heartbeats")
+        if running.self_audit is not None:
+            await desk.started()
+            tasks.create_task(running.self_audit.run(), name="self-audit")
 
 
 async def _watch_heartbeats(app: FastAPI) -> None:
@@ -380,7 +387,7 @@ def _desk(
     return Desk(
         database=database,
         make_broker=make_broker,
-        limits=Limits(settle=timedelta(seconds=settings.settle_seconds)),
+        limits=_limits(settings),
         clock=clock,
         truth_poll=settings.truth_poll_seconds,
         price_seen=tapes,
@@ -390,6 +397,19 @@ def _desk(
         on_news=lambda _lane, _news: outbox.look(),
         keep_news=keeping(outbox.keep_with),
         notify=outbox.notify,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settle=timedelta(seconds=settings.settle_seconds))
+
+
+def _self_audit(settings: Settings, clock: Clock, outbox: Outbox) -> SelfAudit | None:
+    every = settings.self_audit_seconds
+    return (
+        SelfAudit(Examiner(settings.database_url, clock, _limits(settings)), every, clock, outbox.notify)
+        if every
+        else None
     )
 
 

@@ -202,6 +202,7 @@ class Settings(BaseSettings):
     paper_market: Annotated[str, AfterValidator(_market)] = "alerts"
     paper_url: Annotated[str, AfterValidator(_paper_address)] | None = None
     audit_days: Annotated[int, Field(ge=1, le=36_500)] = 90
+    self_audit_seconds: Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)] = 300
     budget_per_minute: Count = 60
     budget_per_hour: Count = 4000
     roll_days: Annotated[str, AfterValidator(_rolls)] = ""

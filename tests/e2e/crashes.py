@@ -22,6 +22,8 @@ from pathlib import Path
 import httpx
 
 from justtrades.broker.simulator.listing import find_contract
+from justtrades.selfaudit.checks import whole
+from justtrades.store import apart
 from tests.e2e.process import EngineProcess
 from tests.e2e.stage import Recorder, Stage, fresh, paper
 
@@ -131,7 +133,13 @@ class Crashes:
         found += [f"{client_id} was made {times} times" for client_id, times in made.items() if times > 1]
         entered = Counter(row["signal_id"] for row in await self._entries(play))
         found += [f"signal {signal} made {n} entries" for signal, n in entered.items() if n > 1]
-        return found + await self._unpaid(play)
+        found += await self._unpaid(play)
+        return found + await self._audited()
+
+    async def _audited(self) -> list[str]:
+        """What the engine's own checks find in all of its books, beside it as it runs."""
+        url = f"sqlite+aiosqlite:///{self.folder / 'engine.db'}"
+        return [str(finding) for finding in await asyncio.to_thread(apart.look, url, whole)]
 
     async def _entries(self, play: Stage) -> list[dict[str, str]]:
         rows = await play.items("orders", limit=500)

@@ -26,6 +26,7 @@ from tests.invariants.i19_answers import QuickAnswers
 from tests.invariants.i20_doubt import DoubtShown
 from tests.invariants.i21_foreign import LeftAlone
 from tests.invariants.i22_limits import Limits
+from tests.invariants.self_audit import SelfAudit
 
 CHECKERS: tuple[type[Checker], ...] = (
     Durable,
@@ -51,4 +52,5 @@ CHECKERS: tuple[type[Checker], ...] = (
     LeftAlone,
     Limits,
     Followed,
+    SelfAudit,
 )

@@ -72,6 +72,8 @@ class Facts:
     """The broker's accounts each recorder is routed to."""
     docs: dict[str, dict[int, Entity]] = field(default_factory=lambda: defaultdict(dict))
     answers: list[Answered] = field(default_factory=list)
+    self_audit: Callable[[], Iterable[object]] = tuple
+    """What the engine's own audit finds in its rows."""
     budget: int = 60
     hourly: int = 4_000
     secrets: tuple[str, ...] = ()

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from justtrades.positions.limits import Limits
+from justtrades.selfaudit.replay import Tables, refolded, rows
 from justtrades.store import codec
 from tests.simulation.life import driver
 from tests.simulation.script import KINDS, kind_of, play
 from tests.simulation.soak import quiet
 from tests.simulation.world import World
-from tests.store.refolding import Tables, refolded, rows
 
 JOURNAL = "select number, account_id, contract, at, event_json, commands_json from journal order by number"
 

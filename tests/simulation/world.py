@@ -18,13 +18,15 @@ from justtrades.broker.simulator.doors import Doors, Hours
 from justtrades.broker.simulator.tape import Event
 from justtrades.positions.model import AccountId, Lane, News, Noted, SignalDone, TradeClosed
 from justtrades.positions.recorder import Recorder
+from justtrades.selfaudit.checks import Finding, Memory, check
+from justtrades.selfaudit.rows import read
 from justtrades.store.session import NotDurable
 from justtrades.takeover import CannotAdopt
 from tests.invariants.checker import Written
 from tests.invariants.facts import Answered, Facts, Traded
 from tests.simulation import loop
 from tests.simulation.exchange import Exchange
-from tests.simulation.life import PASSWORD, Life, Trouble, Troubled, keep, new_database, post
+from tests.simulation.life import PASSWORD, Life, Trouble, Troubled, keep, new_database, post, shared_engine
 from tests.simulation.watch import Watch
 from tests.simulation.wires import Net
 
@@ -87,6 +89,8 @@ class World(Troubled):
         self._changes = -1
         self._asked: dict[tuple[str, tuple[Any, ...]], list[tuple[Any, ...]]] = {}
         self.facts = Facts(self.rows, loop.engine_clock, budget=budget, hourly=hourly, secrets=(PASSWORD, "access-30"))
+        self.facts.self_audit = self.self_audit
+        self._memory, self._findings, self._audited = Memory(), list[Finding](), (-1, -1)
         self.exchange = Exchange(Random(f"{seed} sockets"), self._heard_venue)
         self.net = Net(self.exchange, Random(f"{seed} net"), self.trace.tell)
         self.net.wrote, self.net.over, self.net.at_point = self._wrote, self._over, self.at_point
@@ -234,6 +238,16 @@ class World(Troubled):
         if asked not in self._asked:
             self._asked[asked] = self._database.execute(query, values).fetchall()
         return self._asked[asked]
+
+    def self_audit(self, *, certain: bool = False) -> list[Finding]:
+        """What the engine's own checks find in what is durable; `certain`: those that need not see it twice."""
+        state = (self._database.total_changes, int(loop.seconds()))
+        if self._audited != state:
+            self._audited = state
+            with shared_engine().connect() as connection:
+                seen = read(connection, loop.engine_clock(), None)
+            self._findings = [*check(seen), *self._memory.changed(seen)]
+        return [finding for finding in self._findings if finding.certain or not certain]
 
     def _note_rows(self) -> None:
         """The whole database is part of the trace."""

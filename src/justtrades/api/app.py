@@ -28,6 +28,7 @@ from justtrades.api import (
     oauth,
     problems,
     recorders,
+    status,
 )
 from justtrades.api.audited import AuditedRoute
 from justtrades.api.keyring import Keyring
@@ -91,7 +92,7 @@ def create_app(parts: Parts) -> FastAPI:
 def _api() -> APIRouter:
     """Holds nothing of an application: what a request needs is in `app.state`."""
     api = APIRouter(prefix="/api/v1", dependencies=[Depends(admin)], route_class=AuditedRoute)
-    for module in (connections, oauth, recorders, history, explain, acts, keys, contracts, notifications):
+    for module in (connections, oauth, recorders, history, explain, acts, keys, contracts, notifications, status):
         api.include_router(module.router)
     api.include_router(moving.router)
     return api

@@ -38,6 +38,7 @@ async def metrics(request: Request, parts: PartsOf) -> Response:
     webhook: Webhook = request.app.state.webhook
     rows = await parts.database.read(connections.every)
     lines = [*_engine(parts), *_alerts(webhook), *_silent(request), *_lanes(parts), *_connections(parts, rows)]
+    lines += _self_audit(parts)
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
 
@@ -69,6 +70,18 @@ def _lanes(parts: Parts) -> Iterator[str]:
     yield from _gauge("justtrades_lanes_halted", "lanes a person must resume", sum(v.halted for v in views))
     unprotected = max((v.unprotected_seconds_today_max for v in views), default=0)
     yield from _gauge("justtrades_unprotected_seconds_today_max", "longest time without a target", unprotected)
+
+
+def _self_audit(parts: Parts) -> Iterator[str]:
+    if parts.self_audit is None:
+        return
+    report = parts.self_audit.report
+    found = len(report.findings)
+    yield from _gauge("justtrades_self_audit_findings", "what the audit of the books found and still stands", found)
+    yield from _gauge("justtrades_self_audit_failed", "1 while the last audit of the books failed", bool(report.error))
+    if report.at is not None:
+        when = report.at.timestamp()
+        yield from _gauge("justtrades_self_audit_at_seconds", "when the books were last audited, unix time", when)
 
 
 def _connections(parts: Parts, rows: list[ConnectionRow]) -> Iterator[str]:

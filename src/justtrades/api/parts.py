@@ -18,6 +18,7 @@ from justtrades.desk import Arrival
 from justtrades.notices import Notices, Silent
 from justtrades.positions.model import AccountId, ConnectionId, ContractName, RecorderId, SignalId
 from justtrades.rehearse import Rehearsed
+from justtrades.selfaudit.auditor import SelfAudit
 from justtrades.settings import Settings
 from justtrades.store.connections import ConnectionRow
 from justtrades.store.secrets import Box
@@ -162,7 +163,8 @@ class Grants(Protocol):
 class Parts:
     """`admin_hashes` are hashes (`store.secrets.hashed`) of admin keys that stand in no table; `local_hash` is that
     of the key file, good on loopback only. `demo_token` is filled into the page of examples. `notices.notify` tells
-    people what they should hear of, and `courier` carries one message."""
+    people what they should hear of, and `courier` carries one message. `self_audit` None: the engine does not audit
+    itself."""
 
     settings: Settings
     database: Database
@@ -176,3 +178,4 @@ class Parts:
     notices: Notices = field(default_factory=Silent)
     courier: Courier = field(default_factory=ChildCourier)
     grants: Grants | None = None
+    self_audit: SelfAudit | None = None

@@ -60,6 +60,7 @@ RULES: Final = {
     ("GET", "/orders"): Scope.READ,
     ("GET", "/fills"): Scope.READ,
     ("GET", "/audit"): Scope.READ,
+    ("GET", "/status"): Scope.READ,
     # what would be
     ("POST", "/explain"): Scope.READ,
     # acts of a person

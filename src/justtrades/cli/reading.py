@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from justtrades.cli import show
+from justtrades.cli import auditing, show
 from justtrades.cli.common import USUAL, Account, Before, Json, Limit, Recorder, group, reach
 from justtrades.cli.errors import Failed, Misused
 
@@ -113,11 +113,20 @@ def orders(
 def audit(
     connection: Annotated[str | None, typer.Option("--connection", help="Only of this connection.")] = None,
     signal: Annotated[str | None, typer.Option("--signal", help="Only of this signal.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Audit the books instead: is all as it must be?")] = False,
+    database: Annotated[
+        Path | None, typer.Option("--database", help="With --check: a copy that `justtrades db backup` made.")
+    ] = None,
     json_: Json = False,
     limit: Limit = USUAL,
     before: Before = None,
 ) -> None:
     """Broker calls and answers, events, acts of people; newest first."""
+    if check:
+        auditing.check(database, json_=json_)
+        return
+    if database is not None:
+        raise Misused("--database goes with --check")
     query = {"connection_id": connection, "signal_id": signal, "limit": limit, "before": before}
     columns = ("at", "connection_id", "method", "endpoint", "status", "duration_ms", "signal_id")
     show.page(reach().read("/audit", query), columns, json_=json_, lesser=("signal_id", "connection_id"))

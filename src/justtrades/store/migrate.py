@@ -62,6 +62,10 @@ async def check(url: str) -> list[str]:
     return await on_connection(url, _problems)
 
 
+def is_newest(connection: Connection) -> bool:
+    return _current(connection) == HEAD
+
+
 async def backup(url: str, path: Path) -> None:
     """A consistent copy of a running SQLite database. ValueError on PostgreSQL, which has `pg_dump`."""
     parsed = engines.parse(url)
