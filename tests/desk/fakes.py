@@ -45,6 +45,7 @@ from justtrades.broker.port import (
     Sent,
     Synced,
 )
+from justtrades.broker.tradovate.requests import urgency
 from justtrades.desk import Arrival, Desk
 from justtrades.executor import Executor, KeepNews
 from justtrades.lane_view import LaneView
@@ -127,6 +128,8 @@ class FakeBroker:
     expires: dict[ContractName, datetime] = field(default_factory=dict)
     sent: list[Mutation] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
+    askers: list[Asker] = field(default_factory=list)
+    """On whose behalf it was looked, or a picture taken; a read that is on nobody's behalf leaves none."""
     orders: dict[BrokerOrderId, BrokerOrder] = field(default_factory=dict)
     fills: list[tuple[LaneAt, Fill]] = field(default_factory=list)
     lanes: dict[BrokerOrderId, LaneAt] = field(default_factory=dict)
@@ -154,8 +157,9 @@ class FakeBroker:
     def prepare(self, command: Mutation, account: BrokerAccountId, contract: ContractName) -> Request:
         row = AuditId(f"row-{next(self.numbers)}")
         self._prepared[row] = command, (account, contract)
-        body = {"clOrdId": command.id}
-        return Request(row, "POST", type(command).__name__, body, account, command.signal_id, command.id)
+        body = {"clOrdId": command.id, "price": command.order.price if isinstance(command, PlaceOrder) else None}
+        about = (account, command.signal_id, command.id, urgency(command))
+        return Request(row, "POST", type(command).__name__, body, *about)
 
     async def send(self, request: Request, gate: Gate) -> Sent:
         command, lane = self._prepared[request.audit_id]
@@ -170,6 +174,7 @@ class FakeBroker:
     async def look(
         self, account: BrokerAccountId, ids: tuple[ClientOrderId, ...], asker: Asker | None = None
     ) -> tuple[tuple[BrokerOrder, ...], tuple[Fill, ...]]:
+        self._asked(asker)
         await self._read("look")
         found = tuple(o for o in self.orders.values() if o.client_id in ids)
         known = {o.broker_id for o in found}
@@ -177,6 +182,7 @@ class FakeBroker:
 
     async def picture(self, urgency: Urgency = Urgency.RECONCILE, asker: Asker | None = None) -> Picture:
         began = self.clock()
+        self._asked(asker)
         await self._read("picture")
         accounts = frozenset(account.id for account in self.listed)
         lanes = {lane for lane in [*self.lanes.values(), *(at for at, _ in self.fills)] if lane[0] in accounts}
@@ -242,6 +248,11 @@ class FakeBroker:
         for lane, fill in self.fills:
             self.tell(FillReport(*lane, fill))
 
+    def _asked(self, asker: Asker | None) -> None:
+        if asker is not None:
+            asker.requests += 1
+            self.askers.append(asker)
+
     async def _read(self, what: str) -> None:
         self.reads.append(what)
         await self.read(what)
@@ -288,11 +299,17 @@ class Disk(Database):
     slow = 0.0
     slow_reads = 0.0
     commits = 0
+    refused_at: list[datetime]
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.refused_at = []
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         if self.slow:
             await asyncio.sleep(self.slow)
         if self.full:
+            self.refused_at.append(self.now())
             raise NotDurable("not durable: the disk is full")
         self.commits += 1
         found = await super().write(work)
@@ -340,6 +357,8 @@ class World:
     hears_prices: Callable[[ContractName, Decimal], Awaitable[None]] | None = None
     tells_prices: Callable[[ContractName], Awaitable[Decimal | None]] | None = None
     keeps_news: KeepNews | None = None
+    lots: random.Random | None = None
+    """What waits are drawn with; None: another seed each start."""
     database: Disk = field(init=False)
     desk: Desk = field(init=False)
     running: asyncio.Task[None] = field(init=False)
@@ -365,7 +384,7 @@ class World:
             limits=self.limits,
             clock=self.clock,
             truth_poll=self.truth_poll,
-            rng=random.Random(self.starts),
+            rng=self.lots or random.Random(self.starts),
             on_news=lambda _, told: self.news.extend(told),
             keep_news=self.keeps_news,
             price_seen={PAPER: self.hears_prices} if self.hears_prices is not None else {},
