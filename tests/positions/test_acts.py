@@ -497,6 +497,16 @@ def test_a_trade_says_what_closed_it(how: str, reason: str) -> None:
     assert [t.exit_reason for t in world.trades()] == [reason]
 
 
+def test_what_a_hand_closes_after_a_close_of_ours_came_to_nothing_was_closed_by_hand() -> None:
+    world = holding(1)
+    trade = world.lane.trade
+    assert trade is not None
+    world.lane = replace(world.lane, trade=replace(trade, exit_reason="reverse"))  # its signal has ended unfinished
+    world.by_hand(Action.SELL, 1)
+    world.wait(20)
+    assert [t.exit_reason for t in world.trades()] == ["manual"]
+
+
 def test_a_trade_whose_every_fill_the_exchange_undid_was_undone() -> None:
     world = holding()
     entry = world.fills.pop()

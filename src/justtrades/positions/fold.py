@@ -37,6 +37,7 @@ from justtrades.positions.events import (
 )
 from justtrades.positions.limits import Limits, backoff
 from justtrades.positions.model import (
+    UNEXPLAINED,
     BrokerOrder,
     BrokerOrderId,
     Call,
@@ -290,7 +291,7 @@ def _resumed(lane: Lane, event: LaneResumed, now: datetime, limits: Limits) -> L
     lane = replace(lane, blocked=None, stopped=None, halted=None, exits_refused=0, exits_lost=0, protect_again_at=None)
     if (gone := _not_at_broker(lane)) != 0:
         if gone == book.held(lane) and lane.trade is not None:
-            lane = replace(lane, trade=replace(lane.trade, exit_reason="unknown"))
+            lane = replace(lane, trade=replace(lane.trade, exit_reason=UNEXPLAINED))
         lane = give_up(lane, gone, now)
     if event.adoption is not None:
         lane = adopt(lane, event.adoption, now)

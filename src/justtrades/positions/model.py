@@ -41,6 +41,8 @@ FillId = NewType("FillId", str)
 
 ADOPTED = "A"
 """Before the id of a fill that the broker does not have: contracts taken over from an earlier session."""
+UNEXPLAINED = "unknown"
+"""Why a trade was closed whose contracts the broker no longer had, without a fill that says how."""
 
 
 class Action(StrEnum):
