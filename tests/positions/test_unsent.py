@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from justtrades.positions.commands import Command, PlaceOrder
-from justtrades.positions.events import Event, OrderFilled, OrderReported
+from justtrades.positions.events import Event, FillBusted, OrderFilled, OrderReported
 from justtrades.positions.model import Fill, FillId, Outcome, SignalId, Status, Terms, Verb
 from justtrades.positions.withdraw import withdrawn
-from tests.positions.lane_world import AtBroker, World, started, terms
+from tests.positions.lane_world import AtBroker, World, holding, started, terms
 
 
 def ended_unfilled() -> tuple[World, AtBroker]:
@@ -93,8 +93,8 @@ def test_the_second_step_of_a_reversal_is_not_taken_from_a_position_found_late()
     assert (world.held, world.net) == (1, 1)
 
 
-def test_one_that_waits_for_its_turn_is_withdrawn() -> None:
-    world, late = ended_unfilled()
+def in_line(world: World, rules: Terms) -> PlaceOrder:
+    """A sell that stands in line for the login's requests and is not answered yet."""
     sent: list[Command] = []
 
     def stands_in_line(command: Command, event: Event) -> list[Event]:
@@ -104,11 +104,30 @@ def test_one_that_waits_for_its_turn_is_withdrawn() -> None:
         return []
 
     world.entries_wait_until, world.answer = world.now, stands_in_line
-    world.alert(Verb.SELL, terms(2))
+    world.alert(Verb.SELL, rules)
     world.wait(1)
     (command,) = sent
     assert isinstance(command, PlaceOrder)
     assert withdrawn(world.lane, command) is None
+    return command
+
+
+def test_one_that_waits_for_its_turn_is_withdrawn() -> None:
+    world, late = ended_unfilled()
+    command = in_line(world, terms(2))
     fill_late(world, late)
     world.run()
     assert withdrawn(world.lane, command) == "long 1 by now: it was made for another position"
+
+
+def test_one_that_waits_for_its_turn_is_withdrawn_when_it_would_trade_against_others() -> None:
+    """The exchange undoes the close before it: what stands there again is nobody's of ours."""
+    world = holding(1)
+    world.alert(Verb.CLOSE)
+    world.wait(20)
+    close = world.fills[-1]
+    command = in_line(world, terms(1))
+    world.net = 1
+    world.queue.append(FillBusted(close.id, close))
+    world.run()
+    assert withdrawn(world.lane, command) == "it would trade against +1 MNQZ6 that is not ours"

@@ -37,6 +37,8 @@ FOUND_ONCE = [
     (566272986, "disk"),
     # An exit that waited behind a comparison, which stood in line for the login's requests.
     (700000982, "stream"),
+    # An entry that stood in line while the exchange undid the close before it, and a reason that a failed close left.
+    (1500004214, "taken over"),
     # Here the checkers were wrong: the reckoning came while a cancel, or a read that waited for room in the budget,
     # was on its way; and an alert that is held lets the one missing before it go first.
     (567722913, "hands"),

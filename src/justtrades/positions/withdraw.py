@@ -38,6 +38,8 @@ def _entry(lane: Lane, order: Order) -> str | None:
         return "a later close overtook it"
     if (other := jobs.outgrown(lane, job)) is not None:
         return other
+    if (closed := jobs.lane_says_no(lane, job.signal)) is not None:
+        return closed
     return None if exits.protected(lane) else "what is held needs its exits first"
 
 
