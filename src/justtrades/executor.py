@@ -85,6 +85,8 @@ INBOX_LIMIT = 2_000
 """Reports waiting for one lane; past it they are dropped and a picture is asked for instead."""
 BATCH_LIMIT = 64
 EXIT_WAIT = timedelta(seconds=60)
+ENTRY_WAIT = 2.0
+"""Seconds at most between two tries of an entry that could not leave."""
 WAITED = timedelta(seconds=0.5)
 """A request that has waited this long before it leaves is asked whether it is still wanted."""
 LONGEST_SLEEP = 60.0
@@ -167,6 +169,7 @@ class Executor:
         self._acts: set[asyncio.Task[None]] = set()
         self._broken: Exception | None = None
         self._busy = False
+        self._not_sent: tuple[ClientOrderId | None, int] = (None, 0)
         self.doubt_since: datetime | None = None
 
     # ── in ──
@@ -470,7 +473,7 @@ class Executor:
             answer = CallRefused(command.id, error.reason, error.text)
         except NotSent as error:
             # What our own gate stopped is unsent like the rest: the lane ends it as what stopped it.
-            answer = CallNotSent(command.id, str(error), self._soon(), barred=gate.barred)
+            answer = CallNotSent(command.id, str(error), self._soon(command), barred=gate.barred)
         except NotHandled as error:
             again = self._again_at(request, error.wait)
             answer = CallNotSent(command.id, str(error), again, final=error.wait is None)
@@ -492,9 +495,15 @@ class Executor:
         self._broken = error
         self._inbox.put_nowait(ReadFailed(f"unexpected {type(error).__name__}"))
 
-    def _soon(self) -> datetime:
-        """Full jitter over a wait that doubles with each try of this lane."""
-        most = min(0.25 * 2.0 ** min(self.lane.retries, 8), 30.0)
+    def _soon(self, command: Mutation) -> datetime:
+        """Full jitter over a wait that doubles with each try of this lane, or of this entry; one must not lie for long
+        when the way is free again, because it grows old."""
+        last, tries = self._not_sent
+        self._not_sent = (command.id, tries + 1 if last == command.id else 1)
+        if isinstance(command, PlaceOrder) and command.purpose is Purpose.ENTRY:
+            most = min(0.25 * 2.0 ** min(self._not_sent[1] - 1, 3), ENTRY_WAIT)
+        else:
+            most = min(0.25 * 2.0 ** min(self.lane.retries, 8), 30.0)
         return self._database.now() + timedelta(seconds=most * self._rng.random())
 
     def _gate(self, command: Mutation, asked: datetime) -> str | None:

@@ -337,6 +337,23 @@ async def test_a_close_that_never_left_is_tried_again_after_waits_that_double_up
     assert _journal(here, "CallNotSent")[0]["why"] == "connect: refused"
 
 
+@played(lots=Longest())
+async def test_an_entry_that_never_left_is_tried_again_after_waits_that_double_up_to_two_seconds(here: World) -> None:
+    tries = []
+
+    async def refused(_: Mutation) -> None:
+        tries.append(here.clock())
+        raise NotSent("connect", "refused")
+
+    here.broker.before = refused
+    signal = await here.alert(Verb.BUY)
+    assert (await here.outcome(signal))[0] is Outcome.EXPIRED
+    waits = [(later - earlier).total_seconds() for earlier, later in pairwise(tries)]
+    assert waits[:3] == pytest.approx([0.25, 0.5, 1], abs=0.05)
+    assert waits[3:] == pytest.approx([2.0] * len(waits[3:]), abs=0.05)
+    assert 14 <= len(tries) <= 20
+
+
 @played()
 async def test_an_entry_rests_as_long_as_the_broker_asks_and_an_exit_a_minute_at_most(here: World) -> None:
     wait = timedelta(minutes=5)
