@@ -9,7 +9,7 @@ import pytest
 
 from justtrades.positions.commands import Command, PlaceOrder
 from justtrades.positions.events import Event, FillBusted, OrderFilled, OrderReported
-from justtrades.positions.model import Fill, FillId, Outcome, SignalId, Status, Terms, Verb
+from justtrades.positions.model import Action, Fill, FillId, Outcome, SignalId, Status, Terms, Verb
 from justtrades.positions.withdraw import withdrawn
 from tests.positions.lane_world import AtBroker, World, holding, started, terms
 
@@ -131,3 +131,15 @@ def test_one_that_waits_for_its_turn_is_withdrawn_when_it_would_trade_against_ot
     world.queue.append(FillBusted(close.id, close))
     world.run()
     assert withdrawn(world.lane, command) == "it would trade against +1 MNQZ6 that is not ours"
+
+
+def test_nothing_that_others_trade_meanwhile_is_taken_for_an_order_that_has_not_left() -> None:
+    """Whose a fill is cannot be told while an order of ours has no id at the broker; but this one is not there."""
+    world = started()
+    command = in_line(world, terms(2))
+    world.by_hand(Action.BUY, 1)
+    world.run()
+    assert withdrawn(world.lane, command) == "it would trade against +1 MNQZ6 that is not ours"
+    world.by_hand(Action.SELL, 2)
+    world.run()
+    assert (withdrawn(world.lane, command) or "").startswith("a position of -1 on MNQZ6 is not ours")

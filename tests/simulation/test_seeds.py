@@ -39,6 +39,7 @@ FOUND_ONCE = [
     (700000982, "stream"),
     # An entry that stood in line while the exchange undid the close before it, and a reason that a failed close left.
     (1500004214, "taken over"),
+    (1500007508, "decisions"),
     # Here the checkers were wrong: the reckoning came while a cancel, or a read that waited for room in the budget,
     # was on its way; and an alert that is held lets the one missing before it go first.
     (567722913, "hands"),

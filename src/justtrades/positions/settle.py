@@ -63,6 +63,11 @@ def _blocked_by_hand(lane: Lane, standing: book.Standing) -> Lane:
     return tell(replace(lane, blocked=text), Noted(signal_id, text, alarm=True))
 
 
+def others_came(lane: Lane, standing: book.Standing) -> bool:
+    """Contracts stand here that are not ours and that nobody decided to leave."""
+    return standing.foreign != _still_left(lane.left, standing.foreign)
+
+
 def beside_ours(lane: Lane, standing: book.Standing) -> str:
     """What blocks entries here, and how they go on: something that is not ours, or that the broker has less of ours."""
     name, lacks = lane.contract.name, book.lacks(lane)
@@ -250,4 +255,13 @@ def _last_price(lane: Lane, purpose: Purpose) -> book.Price:
     return next((o.price for o in reversed(lane.orders) if o.purpose is purpose), None)
 
 
-__all__ = ["beside_ours", "exit_denied", "go_flat", "is_flat", "settle", "still_of_use", "surely_short"]
+__all__ = [
+    "beside_ours",
+    "exit_denied",
+    "go_flat",
+    "is_flat",
+    "others_came",
+    "settle",
+    "still_of_use",
+    "surely_short",
+]

@@ -10,8 +10,11 @@ from __future__ import annotations
 from typing import assert_never
 
 from justtrades.positions import book, exits, jobs
+from justtrades.positions.changes import put
 from justtrades.positions.commands import CancelOrder, Liquidate, ModifyOrder, Mutation, PlaceOrder
 from justtrades.positions.model import Lane, Order, Purpose
+from justtrades.positions.settle import beside_ours, others_came
+from justtrades.positions.values import replace
 
 
 def withdrawn(lane: Lane, command: Mutation) -> str | None:
@@ -36,10 +39,14 @@ def _entry(lane: Lane, order: Order) -> str | None:
     job = next((j for j in lane.jobs if j.entry == order.id), None)
     if job is None or jobs.overtaken(lane, job):
         return "a later close overtook it"
+    # It has not left, so no fill that came meanwhile can be its own.
+    lane = put(lane, replace(order, unsent=True))
     if (other := jobs.outgrown(lane, job)) is not None:
         return other
     if (closed := jobs.lane_says_no(lane, job.signal)) is not None:
         return closed
+    if others_came(lane, standing := book.standing(lane)):
+        return beside_ours(lane, standing)
     return None if exits.protected(lane) else "what is held needs its exits first"
 
 
