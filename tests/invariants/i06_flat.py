@@ -66,7 +66,7 @@ class Flat(Checker):
                 self.since.pop(place, None)
 
     def _resting(self, place: Place) -> str:
-        if place in self.facts.taken or self._asks(place):
+        if place in self.facts.taken or self._asks(place) or self._fills_a_gap(place):
             return ""
         return one_line(o["id"] for o in self.facts.working(place) if self.facts.ours(o["id"]))
 
@@ -74,3 +74,13 @@ class Flat(Checker):
         """The broker holds less than the books and no fill of this trade tells why: told, and a person's to decide."""
         found = self.facts.rows(LANE, *self.facts.lane(place)) if place in self.facts.hands else []
         return bool(found) and found[0][0] * found[0][1] < 0
+
+    def _fills_a_gap(self, place: Place) -> bool:
+        """An execution of ours was undone, and what a hand bought or sold since stands in for it: whose that is can be
+        told either way. The books count it as ours, the broker holds just that, and exits beside it open nothing."""
+        found = self.facts.rows(LANE, *self.facts.lane(place)) if place in self.facts.hands else []
+        if not found or not found[0][0] or found[0] != (self.facts.net(place), 0):
+            return False
+        fills = self.facts.docs["fill"].values()
+        lost = (f["orderId"] for f in fills if not f.get("active", True))
+        return any(self.facts.place(order) == place and self.facts.ours(order) for order in lost)

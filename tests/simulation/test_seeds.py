@@ -41,11 +41,13 @@ FOUND_ONCE = [
     (1500004214, "taken over"),
     (1500007508, "decisions"),
     # Here the checkers were wrong: the reckoning came while a cancel, or a read that waited for room in the budget,
-    # was on its way; and an alert that is held lets the one missing before it go first.
+    # was on its way; an alert that is held lets the one missing before it go first; and a hand bought what an
+    # execution undone had left short.
     (567722913, "hands"),
     (300001686, "blind"),
     (400001780, "following"),
     (800001926, "following"),
+    (1700004674, "taken over"),
 ]
 
 
