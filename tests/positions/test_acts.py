@@ -21,6 +21,7 @@ from justtrades.positions.commands import (
     TakePicture,
 )
 from justtrades.positions.events import (
+    AnswerLost,
     CallAccepted,
     Event,
     FillBusted,
@@ -44,6 +45,7 @@ from justtrades.positions.model import (
     OnOpposite,
     Order,
     OrderType,
+    Outcome,
     Purpose,
     Read,
     ReadKind,
@@ -499,12 +501,26 @@ def test_a_trade_says_what_closed_it(how: str, reason: str) -> None:
 
 def test_what_a_hand_closes_after_a_close_of_ours_came_to_nothing_was_closed_by_hand() -> None:
     world = holding(1)
-    trade = world.lane.trade
-    assert trade is not None
-    world.lane = replace(world.lane, trade=replace(trade, exit_reason="reverse"))  # its signal has ended unfinished
+    world.refuses = "TradingLocked"
+    close = world.alert(Verb.CLOSE)
+    world.wait(60)
+    assert world.outcome(close).outcome is Outcome.REJECTED
     world.by_hand(Action.SELL, 1)
     world.wait(20)
     assert [t.exit_reason for t in world.trades()] == ["manual"]
+
+
+def test_what_a_liquidation_without_an_answer_closed_was_closed_by_the_signal_that_asked() -> None:
+    """The broker's order has no id of ours, and its fill looks like a hand's."""
+    world = holding(1)
+    world.reach = lambda command: not (isinstance(command, PlaceOrder) and command.purpose is Purpose.CLOSE)
+    world.answer = lambda command, event: (
+        [AnswerLost(command.id, "timed out")] if isinstance(command, Liquidate) else [event]
+    )
+    close = world.alert(Verb.CLOSE)
+    world.wait(60)
+    assert world.outcome(close).outcome is Outcome.FILLED
+    assert [t.exit_reason for t in world.trades()] == ["close"]
 
 
 def test_a_trade_whose_every_fill_the_exchange_undid_was_undone() -> None:

@@ -13,9 +13,28 @@ import pytest
 from sqlalchemy import Connection, Table, delete, insert, select, update
 from sqlalchemy.sql.dml import UpdateBase
 
-from justtrades.positions.events import OrderReported, PictureTaken, PositionReported
+from justtrades.positions.events import (
+    CallRefused,
+    Event,
+    LaneResumed,
+    OrderReported,
+    PictureTaken,
+    PositionReported,
+    TimePassed,
+)
 from justtrades.positions.limits import Limits
-from justtrades.positions.model import Action, BrokerOrder, BrokerOrderId, OrderType, Status, Verb
+from justtrades.positions.model import (
+    Action,
+    BrokerOrder,
+    BrokerOrderId,
+    Call,
+    CallKind,
+    ClientOrderId,
+    Lane,
+    OrderType,
+    Status,
+    Verb,
+)
 from justtrades.selfaudit.checks import CHECKS, Finding, Memory, check, whole
 from justtrades.selfaudit.replay import MOST, Replay
 from justtrades.selfaudit.rows import Rows, read
@@ -63,9 +82,6 @@ def _set_up(connection: Connection) -> None:
     connection.execute(insert(tables.connections).values(**login, created_at=START, updated_at=START))
     account = {"id": ACCOUNT, "connection_id": "paper", "broker_account_id": "1", "name": "DEMO1", "active": True}
     connection.execute(insert(tables.accounts).values(**account, halted=False, updated_at=START))
-    contract = {"name": MNQ.name, "tick_size": MNQ.tick_size, "point_value": MNQ.point_value}
-    whose = {"connection_id": "paper", "broker_contract_id": 1, "fetched_at": START}
-    connection.execute(insert(tables.contracts).values(**contract, **whose))
 
 
 def _requests(connection: Connection) -> None:
@@ -329,6 +345,23 @@ async def test_a_lane_that_its_journal_does_not_lead_to_is_found_from_there_on(b
     told = await looked()
     assert [text.partition(" from ")[0] for text in told] == ["acc-1 MNQH6: the journal's rows"]
     assert await looked() == told
+
+
+async def test_a_lane_that_was_halted_and_resumed_between_two_audits_is_followed_from_there(books: Story) -> None:
+    """Its journal holds the event that the core could not take, and cannot take when it is played again."""
+    played, call = Replay(Limits()), Call(ClientOrderId("c"), CallKind.CANCEL, (ClientOrderId("gone"),), START)
+
+    async def after(event: Event, state: Lane) -> list[str]:
+        row = {"at": START, "account_id": ACCOUNT, "contract": MNQ.name, "commands_json": "[]"}
+        text = codec.event_text(event)
+        await books.db.write(lambda c: c.execute(insert(tables.journal).values(event_json=text, **row)))
+        return played.differs(await books.db.read(played.read), {LANE: state})
+
+    lane = replace(books.lane, call=call)
+    assert await after(TimePassed(), lane) == []
+    assert await after(CallRefused(call.id, "TooLate"), replace(lane, halted="a bug")) == []
+    assert await after(LaneResumed(adopt=False), replace(books.lane, serial=7)) == []
+    assert await after(TimePassed(), replace(books.lane, serial=8)) != []
 
 
 async def test_a_halted_lane_and_a_storm_of_steps_are_not_played_again(books: Story) -> None:

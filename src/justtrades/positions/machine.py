@@ -132,6 +132,8 @@ def _resolve(lane: Lane, decision: Resolve, now: datetime) -> Lane:
         gone = replace(lane.order(job.entry), unsent=False, status=Status.ABSENT, ended_at=now)
         lane = put(lane, replace(gone, reason=decision.reason))
     lane = replace(lane, jobs=tuple(j for j in lane.jobs if j.signal.id != job.signal.id), stuck_since=None)
+    if job.exiting and book.held(lane) != 0 and lane.trade is not None:  # whatever closes it now, this did not
+        lane = replace(lane, trade=replace(lane.trade, exit_reason=None))
     return tell(lane, SignalDone(job.signal.id, decision.outcome, decision.reason, job.notes, job.gap))
 
 

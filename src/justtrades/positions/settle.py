@@ -12,7 +12,6 @@ from justtrades.positions.changes import put, tell
 from justtrades.positions.exits import left_to_a_person
 from justtrades.positions.limits import Limits, backoff
 from justtrades.positions.model import (
-    UNEXPLAINED,
     Lane,
     LetGo,
     Noted,
@@ -245,9 +244,8 @@ def _exit_reason(lane: Lane, trade: Trade, exits: list[book.Part]) -> str:
     last = exits[-1].order
     if exits[-1].fill.broker_order_id in lane.liquidators:
         return "liquidated"
-    if last is None:  # somebody's, unless a signal still waits: a liquidation has no id of ours
-        asked = trade.exit_reason == UNEXPLAINED or any(job.exiting for job in lane.jobs)
-        return trade.exit_reason if asked and trade.exit_reason is not None else "manual"
+    if last is None:  # a liquidation whose answer was lost has no id of ours
+        return trade.exit_reason or "manual"
     return trade.exit_reason or "close" if last.purpose is Purpose.CLOSE else last.purpose.value
 
 

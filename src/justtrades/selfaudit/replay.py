@@ -19,7 +19,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select
 
 from justtrades.positions.commands import Command
-from justtrades.positions.events import Event
+from justtrades.positions.events import Event, LaneResumed
 from justtrades.positions.limits import Limits
 from justtrades.positions.machine import Loop, decide, fold_in
 from justtrades.positions.model import Lane
@@ -64,7 +64,8 @@ class Since:
 @dataclass(slots=True)
 class Replay:
     """Plays the rows since its last look on the lanes as they were then. What does not come to the lanes as they are
-    stands from there on. Its first look only remembers; so does any look at a lane that it had not seen before."""
+    stands from there on. Its first look only remembers; so does any look at a lane that it had not seen before, that
+    is halted, or that was resumed since: the row of an event that the core could not take cannot be played."""
 
     limits: Limits
     _then: dict[Place, Lane] = field(default_factory=dict)
@@ -82,10 +83,14 @@ class Replay:
     def differs(self, since: Since, now: Mapping[Place, Lane]) -> list[str]:
         """A sentence for each lane that is not what its rows make of it. `now` are lanes of the snapshot `since`."""
         if since.rows is not None and self._number is not None:
-            seen = [row for row in rows(since.rows) if row.place in self._then]
-            made = refolded(Tables(self._then, self._number), seen, self.limits, {})
-            for place in self._then.keys() & now.keys():
-                if made[place] != now[place] and now[place].halted is None:
+            seen = rows(since.rows)
+            resumed = {row.place for row in seen if isinstance(row.event, LaneResumed)}
+            known = {place for place in self._then.keys() & now.keys() - resumed if now[place].halted is None}
+            made = refolded(
+                Tables(self._then, self._number), [row for row in seen if row.place in known], self.limits, {}
+            )
+            for place in known:
+                if made[place] != now[place]:
                     told = f"the journal's rows from {self._number} to {since.number}"
                     self._wrong.setdefault(place, f"{' '.join(place)}: {told} do not lead to the lane as it is")
         self._then |= now

@@ -23,9 +23,7 @@ from justtrades.store.ids import floor
 from justtrades.store.switches import Kill
 from justtrades.store.tables import (
     UNFINISHED,
-    accounts,
     audit,
-    contracts,
     fill_fees,
     fills,
     journal,
@@ -131,6 +129,7 @@ def read(
     of_trades = _in(connection, _fills_asked, fills.c.trade_id, [trade.id for trade in trades])
     of_orders = _in(connection, _fills_asked, fills.c.order_id, [order.id for order in made])
     of_lanes = {place(row): row for row in _all(connection, _lanes_asked)}
+    states = _states(connection, of_lanes.values(), since)
     kill = switches.get_kill(connection)
     return Rows(
         now=now or _newest_moment(connection, of_lanes.values()) or _NEVER,
@@ -142,8 +141,8 @@ def read(
         trades=trades,
         positions=_all(connection, _positions_asked.limit(most)),
         lanes=of_lanes,
-        states=_states(connection, of_lanes.values(), since),
-        priced={place(row): Priced(row.tick_size, row.point_value) for row in _all(connection, _priced_asked)},
+        states=states,
+        priced={where: Priced(lane.contract.tick_size, lane.contract.point_value) for where, lane in states.items()},
         posted=_posted(connection, made),
         running_since=running_since,
         audited_since=connection.execute(_oldest_audit).scalar_one_or_none(),
@@ -164,12 +163,6 @@ _orders_asked: Final = select(
 _fills_asked: Final = select(fills, fill_fees.c.amount).select_from(fills.outerjoin(fill_fees, OF_FILL))
 _lanes_asked: Final = select(*[c for c in lanes.columns if c.name != "state_json"])
 _positions_asked: Final = select(recorder_positions).where(recorder_positions.c.status == "open")
-_priced_asked: Final = select(
-    accounts.c.id.label("account_id"),
-    contracts.c.name.label("contract"),
-    contracts.c.tick_size,
-    contracts.c.point_value,
-).where(contracts.c.connection_id == accounts.c.connection_id)
 _oldest_audit: Final = select(audit.c.at).order_by(audit.c.id).limit(1)
 _newest_audit: Final = select(audit.c.at).order_by(audit.c.id.desc()).limit(1)
 _state: Final = select(lanes.c.state_json).where(
