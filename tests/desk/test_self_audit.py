@@ -74,6 +74,15 @@ async def test_an_audit_that_fails_is_told_in_the_report_and_the_next_goes_on() 
     assert books.audit.report.error is None
 
 
+async def test_an_audit_that_misses_what_it_looks_for_fails_like_any_other_and_does_not_wait_for_ever() -> None:
+    books = Books([StopIteration(), []])
+    async with asyncio.timeout(10):
+        assert await books.look() == []
+    assert books.audit.report.error == "RuntimeError: something looked for was not there"
+    await books.look()
+    assert books.audit.report.error is None
+
+
 async def test_the_status_and_the_metrics_show_the_last_audit() -> None:
     books = Books([[GAIN]])
     async with world(parts={"self_audit": books.audit}) as here:

@@ -115,7 +115,7 @@ class SelfAudit:
     async def look(self) -> None:
         began = time.monotonic()
         try:
-            found, checks = await asyncio.to_thread(self.examine)
+            found, checks = await asyncio.to_thread(self._examined)
         except Exception as error:  # noqa: BLE001,RUF100 - an audit changes nothing, so its end must not be the engine's
             log.exception("the audit of the books failed")
             last = self.report
@@ -124,6 +124,12 @@ class SelfAudit:
             return
         took = (time.monotonic() - began) * 1000
         self.report = Report(self.clock(), took, checks, self._heard(found))
+
+    def _examined(self) -> tuple[Sequence[Finding], int]:
+        try:
+            return self.examine()
+        except StopIteration as error:  # no future takes it: whoever waits for the thread would wait for ever
+            raise RuntimeError("something looked for was not there") from error
 
     def _heard(self, found: Sequence[Finding]) -> tuple[Standing, ...]:
         """Those that are certain by now; each is told when it is heard of first."""
