@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -103,3 +104,20 @@ def test_a_picture_that_comes_after_a_newer_one_takes_the_sight_of_the_broker_fr
     world.queue += [PictureWanted(), old]
     world.run()
     assert (world.lane.synced, world.lane.picture_wanted) == (True, True)
+
+
+def test_a_picture_that_stood_in_line_does_not_say_that_a_difference_lasted() -> None:
+    """What counts is when it was begun: a list that lagged then says nothing of the minute it waited."""
+    world = holding(2)
+    world.alert(Verb.CLOSE)
+    world.wait(20)
+    unanswered(world)
+    shown = replace(world.picture(), quantity=2)
+    for seconds in (0, 1, 2):
+        world.queue.append(replace(shown, began_at=shown.began_at + timedelta(seconds=seconds)))
+        world.wait(1)
+    world.wait(60)
+    world.queue.append(replace(shown, began_at=shown.began_at + timedelta(seconds=4)))
+    world.run()
+    assert (world.lane.blocked, world.lane.foreign) == (None, 0)
+    assert world.lane.divergence is not None

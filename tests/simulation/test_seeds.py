@@ -40,14 +40,17 @@ FOUND_ONCE = [
     # An entry that stood in line while the exchange undid the close before it, and a reason that a failed close left.
     (1500004214, "taken over"),
     (1500007508, "decisions"),
+    # A picture that stood in line for a minute and seemed to say that a difference had lasted as long.
+    (1700012297, "deaf"),
     # Here the checkers were wrong: the reckoning came while a cancel, or a read that waited for room in the budget,
     # was on its way; an alert that is held lets the one missing before it go first; and a hand bought what an
-    # execution undone had left short.
+    # execution undone had left short. Or a self-audit that took the target of a trade taken over for an entry of it.
     (567722913, "hands"),
     (300001686, "blind"),
     (400001780, "following"),
     (800001926, "following"),
     (1700004674, "taken over"),
+    (1700011714, "taken over"),
 ]
 
 

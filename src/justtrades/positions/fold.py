@@ -612,7 +612,7 @@ def _compare(
     if seen is None or seen.quantity != difference or restarted:
         return replace(lane, divergence=Divergence(difference, since))
     seen = replace(seen, seen=seen.seen + 1)
-    if seen.seen < limits.divergence_seen or now - seen.since < limits.divergence_for:
+    if seen.seen < limits.divergence_seen or picture.began_at - seen.since < limits.divergence_for:
         return replace(lane, divergence=seen)
     return _believe(lane, difference)
 

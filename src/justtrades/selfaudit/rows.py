@@ -107,8 +107,10 @@ def place(row: Row) -> Place:
 
 
 def is_theirs(order: Row) -> bool:
-    """An order that no request of ours made: taken over or given up by a person's word, or found twice."""
-    return order.verb == "adopt" or (order.broker_order_id or "").startswith("A") or "/" in order.id
+    """An order that no request of ours made: taken over or given up by a person's word, or found twice. The exits of
+    what was taken over are ours."""
+    taken = order.verb == "adopt" and order.purpose == "entry"
+    return taken or (order.broker_order_id or "").startswith("A") or "/" in order.id
 
 
 def read(
