@@ -392,6 +392,19 @@ def test_an_audit_of_a_copy_prints_a_line_for_each_finding_and_ends_with_1(
     assert not (tmp_path / "none.db").exists()
 
 
+def test_an_audit_of_an_old_copy_says_which_database_to_upgrade(
+    database: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.db"
+    assert run(["db", "backup", str(copy)]) == 0
+    with closing(sqlite3.connect(copy)) as old, old:
+        old.execute("update alembic_version set version_num = '0001'")
+    capsys.readouterr()
+    assert run(["audit", "--check", "--database", str(copy)]) == 1
+    told = f"the schema is not the newest: run `justtrades db upgrade` with JUSTTRADES_DATABASE_URL=sqlite+aiosqlite:///{copy}"
+    assert capsys.readouterr().err == f"justtrades: {told}\n"
+
+
 def test_a_check_makes_no_database(no_engine: None, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run(["db", "check"]) == 1
     assert capsys.readouterr().err == "justtrades: there is no database at justtrades.db\n"
@@ -410,6 +423,8 @@ def test_a_check_makes_no_database(no_engine: None, capsys: pytest.CaptureFixtur
         ["resume", "a1", "MNQZ6", "--leave", "--adopt"],
         ["resume", "a1", "MNQZ6", "--leave", "--recorder", "r1"],
         ["resume", "a1", "--leave"],
+        ["audit", "--check", "--signal", "s1"],
+        ["audit", "--check", "--limit", "5"],
         ["recorder", "edit", "r1"],
         ["recorder", "add", "r", "--from", "no-such-file.json"],
     ],

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from justtrades.selfaudit.checks import Finding
 
 
+class OldSchema(Exception):
+    """The database was made by an older version."""
+
+
 def check(copy: Path | None, *, json_: bool) -> None:
     """Of all rows, also while an engine runs. Ends with 1 when something was found."""
     from justtrades.selfaudit.checks import CHECKS
@@ -44,6 +48,9 @@ def _found(url: str) -> list[Finding]:
         raise Failed(f"there is no database at {parsed.database}")
     try:
         return apart.look(url, _audited)
+    except OldSchema:
+        named = f" with JUSTTRADES_DATABASE_URL={url}" if url != settings.load().database_url else ""
+        raise Failed(f"the schema is not the newest: run `justtrades db upgrade`{named}") from None
     except (SQLAlchemyError, OSError) as error:
         raise Failed(f"the database cannot be read ({type(error).__name__}): try `justtrades db check`") from None
 
@@ -53,5 +60,5 @@ def _audited(connection: Connection) -> list[Finding]:
     from justtrades.store import migrate
 
     if not migrate.is_newest(connection):
-        raise Failed("the schema is not the newest: run `justtrades db upgrade`")
+        raise OldSchema
     return whole(connection)

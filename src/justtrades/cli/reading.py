@@ -123,6 +123,8 @@ def audit(
 ) -> None:
     """Broker calls and answers, events, acts of people; newest first."""
     if check:
+        if (connection, signal, limit, before) != (None, None, USUAL, None):
+            raise Misused("--check looks at the whole database: it goes with --database and --json only")
         auditing.check(database, json_=json_)
         return
     if database is not None:
