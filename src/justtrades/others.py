@@ -24,7 +24,7 @@ class Others:
     def hear(self, event: Event, lane: Lane) -> None:
         """`event` without old news in it, `lane` as it stands after that event."""
         match event:
-            case PictureTaken(_, orders):
+            case PictureTaken(began_at, orders) if lane.checked_at is None or began_at >= lane.checked_at:
                 self._working = {}
                 self._take(orders, lane)
             case OrderReported(order):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -342,6 +343,16 @@ async def test_an_order_that_rests_before_the_contract_is_traded_is_shown_and_it
     await here.trade(Verb.BUY, RULES)
     await here.desk.reconcile(None)
     await here.until(lambda: [o.broker_order_id for o in here.view().foreign_orders] == ["9003"])
+
+
+def test_a_picture_that_was_overtaken_does_not_say_which_orders_of_others_work() -> None:
+    world, others = started(), Others()
+    newer = replace(world.picture(), orders=(resting("9002", "131"),))
+    older = replace(newer, began_at=newer.began_at - timedelta(seconds=1), orders=(resting("9001", "130"),))
+    for picture in (newer, older):
+        world.tell(picture)
+        others.hear(picture, world.lane)
+    assert [order.broker_id for order in others.working(world.lane)] == ["9002"]
 
 
 def test_no_more_orders_of_others_are_remembered_than_a_hundred() -> None:

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
-from justtrades.positions.model import ADOPTED, Action
+from justtrades.positions.model import ADOPTED, UNEXPLAINED, Action
 from justtrades.selfaudit.rows import Place, Priced, Row, Rows, is_theirs, place
 
 NEAR: Final = Decimal("1e-9")
 """Averages are kept to 28 digits."""
 ZERO: Final = Decimal(0)
-BY_OTHERS: Final = ("manual", "unknown")
+BY_OTHERS: Final = ("manual", UNEXPLAINED)
 
 
 def each_is_an_orders(rows: Rows) -> Iterator[str]:
