@@ -105,7 +105,7 @@ async def test_rows_the_database_refused_are_written_later(lite: Database) -> No
 
 
 async def test_rows_the_database_refused_are_written_although_no_other_comes(lite: Database) -> None:
-    log = await once_refused(lite)
+    await once_refused(lite)
     async with asyncio.timeout(10):
         while not await rows(lite):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0)
