@@ -42,6 +42,8 @@ FOUND_ONCE = [
     (1500007508, "decisions"),
     # A picture that stood in line for a minute and seemed to say that a difference had lasted as long.
     (1700012297, "deaf"),
+    # Working orders of others that stood there before the lane did, and were taken for its past.
+    (31, "resting"),
     # Here the checkers were wrong: the reckoning came while a cancel, or a read that waited for room in the budget,
     # was on its way; an alert that is held lets the one missing before it go first; and a hand bought what an
     # execution undone had left short. Or a self-audit that took the target of a trade taken over for an entry of it.
