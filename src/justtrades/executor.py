@@ -268,7 +268,6 @@ class Executor:
         for event in events:
             told = self.past.news_in(event, self.lane)
             self._keep(told, fold_in(self.lane, told, now, self._limits), now)
-            self.others.hear(told, self.lane)
             last = told
         done = decide(self.lane, now, self._limits)
         self._keep(last, done.lane, now, done.commands)
@@ -290,7 +289,6 @@ class Executor:
                 self._inbox.put_nowait(AnswerLost(event.call_id, f"unexpected {type(error).__name__} on its answer"))
             return ()
         self._keep(event, done.lane, now, done.commands)
-        self.others.hear(event, self.lane)
         self._wake = done.wake_at
         return done.commands
 
@@ -315,6 +313,7 @@ class Executor:
         self.past.let_go(after.news, now)
         known = replace(after, news=())
         self.lane = known if changed else self._unchanged(known)
+        self.others.hear(event, self.lane)
         self._watch_doubt()
 
     def _note(self, row: JournalRow) -> None:
